@@ -1,0 +1,1 @@
+//! One video in, one MP3 out, exit.

@@ -1,0 +1,1 @@
+//! From a queued conversion to its Kubernetes Job to the finished event.

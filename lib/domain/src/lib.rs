@@ -1,0 +1,22 @@
+//! The vocabulary of the project: ids, users, options, outcomes and the conversion's state machine.
+//!
+//! Every other crate speaks in these words. Nothing here does I/O, knows the time or waits: the
+//! caller hands in `now`, so that the same rules run against real stores and simulated ones.
+
+mod conversion;
+mod id;
+mod options;
+mod outcome;
+mod pending;
+mod user;
+mod video;
+
+pub use conversion::{
+    Applied, Change, Conversion, Failure, Idempotency, Mp3, NewConversion, Refused, State,
+};
+pub use id::{ConversionId, EventId, Mp3Id, VideoId};
+pub use options::{Options, Preset, UnknownPreset};
+pub use outcome::{Cause, Exit, Reason};
+pub use pending::{Pending, PendingKind, Verdict, verdict};
+pub use user::{BadUserName, Role, UserName};
+pub use video::{FileName, Sha256, Video};

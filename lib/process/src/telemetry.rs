@@ -1,0 +1,39 @@
+//! The log of a process: text for people, JSON lines for machines, always to standard error.
+
+use std::{io, str::FromStr};
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("a log format is text or json"),
+        }
+    }
+}
+
+/// Starts the log (`filter` as in `info,dispatcher=debug`) and chooses the TLS provider.
+///
+/// Calling it a second time in one process changes nothing.
+pub fn init(filter: &str, format: LogFormat) {
+    // Two providers in one tree panic at the first handshake unless one is chosen here.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let log = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")));
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}

@@ -1,0 +1,145 @@
+//! Stored bytes: a writer that takes them in order and a reader that seeks.
+
+use crate::{Error, Storage, embedded, mongo};
+use bytes::Bytes;
+use domain::{Mp3Id, PendingKind, Sha256, VideoId};
+use futures::{Stream, stream};
+use std::ops::Range;
+
+/// A file's name: its kind and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Video(VideoId),
+    Mp3(Mp3Id),
+}
+
+impl From<PendingKind> for Name {
+    fn from(kind: PendingKind) -> Self {
+        match kind {
+            PendingKind::Video { video } => Self::Video(video),
+            PendingKind::Mp3 { mp3, .. } => Self::Mp3(mp3),
+        }
+    }
+}
+
+/// A stored file's measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Bytes.
+    pub length: u64,
+    /// Of all its bytes.
+    pub sha256: Sha256,
+}
+
+/// Writes one file. Nobody can open the file before [`BlobWriter::finish`] has returned.
+pub struct BlobWriter {
+    sink: Sink,
+}
+
+enum Sink {
+    Mongo(mongo::Writer),
+    Embedded(embedded::Writer),
+}
+
+impl BlobWriter {
+    pub(crate) async fn new(storage: Storage, file: PendingKind) -> Result<Self, Error> {
+        let name = Name::from(file);
+        let sink = match storage {
+            Storage::Mongo(store) => Sink::Mongo(mongo::Writer::new(store, name)),
+            Storage::Embedded(store) => Sink::Embedded(embedded::Writer::new(store, name).await?),
+        };
+        Ok(Self { sink })
+    }
+
+    /// Appends bytes. Returns when there is room for more, so a slow store slows its client down.
+    pub async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Mongo(writer) => writer.append(bytes).await,
+            Sink::Embedded(writer) => writer.append(bytes).await,
+        }
+    }
+
+    /// Writes over bytes that were appended before, within the first 128 KiB: an MP3's header is
+    /// known only at its end.
+    pub async fn patch(&mut self, offset: u64, bytes: Bytes) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Mongo(writer) => writer.patch(offset, &bytes),
+            Sink::Embedded(writer) => writer.patch(offset, bytes).await,
+        }
+    }
+
+    /// Makes the file durable and visible under its name. Its marker stays until a record names it.
+    pub async fn finish(self) -> Result<Blob, Error> {
+        match self.sink {
+            Sink::Mongo(writer) => writer.finish().await,
+            Sink::Embedded(writer) => writer.finish().await,
+        }
+    }
+
+    /// Deletes what was written, and the marker.
+    pub async fn discard(self) -> Result<(), Error> {
+        match self.sink {
+            Sink::Mongo(writer) => writer.discard().await,
+            Sink::Embedded(writer) => writer.discard().await,
+        }
+    }
+}
+
+/// Reads one finished file. Cheap to clone.
+#[derive(Clone)]
+pub struct BlobReader {
+    source: Source,
+    length: u64,
+}
+
+#[derive(Clone)]
+enum Source {
+    Mongo(mongo::Reader),
+    Embedded(embedded::Reader),
+}
+
+/// What [`BlobReader::stream`] reads at a time.
+const STREAM_STEP: u64 = 1 << 20;
+
+impl BlobReader {
+    pub(crate) async fn open(storage: &Storage, name: Name) -> Result<Self, Error> {
+        let (source, length) = match storage {
+            Storage::Mongo(store) => {
+                let (reader, length) = mongo::Reader::open(store, name).await?;
+                (Source::Mongo(reader), length)
+            }
+            Storage::Embedded(store) => {
+                let (reader, length) = embedded::Reader::open(store, name).await?;
+                (Source::Embedded(reader), length)
+            }
+        };
+        Ok(Self { source, length })
+    }
+
+    /// Bytes in all.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The `length` bytes from `offset`, or as many as there are before the end.
+    pub async fn read_at(&self, offset: u64, length: u64) -> Result<Bytes, Error> {
+        let end = offset.saturating_add(length).min(self.length);
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        match &self.source {
+            Source::Mongo(reader) => reader.read(offset..end).await,
+            Source::Embedded(reader) => reader.read(offset..end).await,
+        }
+    }
+
+    /// The bytes of `range` in order, a MiB at a time.
+    pub fn stream(self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+        stream::try_unfold((self, range), |(reader, range)| async move {
+            let step = STREAM_STEP.min(range.end.saturating_sub(range.start));
+            let bytes = reader.read_at(range.start, step).await?;
+            let next = range.start + bytes.len() as u64..range.end;
+            Ok((!bytes.is_empty()).then_some((bytes, (reader, next))))
+        })
+    }
+}

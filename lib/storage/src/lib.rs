@@ -1,0 +1,241 @@
+//! Videos, MP3s and the records about them: MongoDB (GridFS and collections) on a cluster, files and
+//! SQLite on one machine. This is the only place that knows which.
+//!
+//! What must hold: a record changes only through [`Storage::change`], one compare-and-set of the
+//! version that was read; no file is ever whole in memory; a file gets a pending marker before its
+//! first byte, so that whatever a crash leaves behind can be found.
+
+mod blob;
+mod embedded;
+mod mongo;
+
+pub use blob::{Blob, BlobReader, BlobWriter};
+
+use domain::{
+    Applied, Change, Conversion, ConversionId, Mp3Id, Pending, PendingKind, Refused, State, UserName,
+    Video, VideoId,
+};
+use jiff::Timestamp;
+
+/// Where everything lies. Cheap to clone.
+#[derive(Clone)]
+pub enum Storage {
+    /// MongoDB: a standalone server or a replica set.
+    Mongo(mongo::Mongo),
+    /// A folder on this machine: files and one SQLite database.
+    Embedded(embedded::Embedded),
+}
+
+/// Why storage did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such record or file.
+    #[error("not found")]
+    NotFound,
+    /// The disk is full.
+    #[error("the disk is full")]
+    Full,
+    /// The stored bytes are not the ones that were accepted.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The store cannot be reached or did not answer; the request may or may not have been done.
+    #[error("storage is not available: {0}")]
+    Unavailable(String),
+    /// The address is none of ours.
+    #[error("{0}")]
+    Address(String),
+}
+
+/// Why a conversion was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// The owner has used this idempotency key before, for this conversion.
+    #[error("the idempotency key belongs to conversion {}", .0.id)]
+    Duplicate(Box<Conversion>),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] Error),
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The record does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Storage failed; the change may have been made. Reading the record again tells.
+    #[error(transparent)]
+    Storage(#[from] Error),
+}
+
+/// A part of a list, newest first.
+#[derive(Clone, Debug)]
+pub struct Page<Id> {
+    /// Only what is older than this.
+    pub before: Option<Id>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// What the dispatcher wants to know of the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Queued and due by this time; the longest waiting first.
+    Due(Timestamp),
+    /// Running; the longest dispatched first.
+    Running,
+    /// Not final, and its `video` message was never confirmed.
+    Unannounced,
+    /// Succeeded, and its `mp3` event was never confirmed.
+    Unpublished,
+}
+
+macro_rules! on {
+    ($self:expr, $store:ident => $call:expr) => {
+        match $self {
+            Storage::Mongo($store) => $call,
+            Storage::Embedded($store) => $call,
+        }
+    };
+}
+
+impl Storage {
+    /// Opens the store at `url`: `mongodb://host/database` or `file:/folder`. Makes what is missing.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") {
+            return mongo::Mongo::open(url).await.map(Self::Mongo);
+        }
+        match url.strip_prefix("file:") {
+            Some(folder) => embedded::Embedded::open(folder.as_ref()).await.map(Self::Embedded),
+            None => Err(Error::Address(
+                "a storage address starts with mongodb:// or file:".to_owned(),
+            )),
+        }
+    }
+
+    /// Starts a file: writes its pending marker, then takes bytes.
+    pub async fn create(&self, file: PendingKind) -> Result<BlobWriter, Error> {
+        let pending = Pending { kind: file, touched_at: Timestamp::now() };
+        on!(self, store => store.mark(&pending).await)?;
+        BlobWriter::new(self.clone(), file).await
+    }
+
+    /// Opens a video's bytes.
+    pub async fn open_video(&self, video: VideoId) -> Result<BlobReader, Error> {
+        BlobReader::open(self, blob::Name::Video(video)).await
+    }
+
+    /// Opens an MP3's bytes.
+    pub async fn open_mp3(&self, mp3: Mp3Id) -> Result<BlobReader, Error> {
+        BlobReader::open(self, blob::Name::Mp3(mp3)).await
+    }
+
+    /// Deletes a file's bytes, finished or not. A file that is not there is deleted already.
+    pub async fn delete(&self, file: PendingKind) -> Result<(), Error> {
+        on!(self, store => store.delete(blob::Name::from(file)).await)
+    }
+
+    /// Removes a file's pending marker: a record names it, or nobody ever will.
+    pub async fn forget(&self, file: PendingKind) -> Result<(), Error> {
+        on!(self, store => store.forget(blob::Name::from(file)).await)
+    }
+
+    /// Pending markers, the longest silent first.
+    pub async fn pending(&self, limit: u32) -> Result<Vec<Pending>, Error> {
+        on!(self, store => store.pending(limit).await)
+    }
+
+    /// Adds the record of a finished upload and its first conversion, and removes the marker.
+    ///
+    /// When it returns `Ok` both are durable. After an error the caller deletes the file; a record
+    /// that names no file fails its conversion, it cannot be lost silently.
+    pub async fn accept(&self, video: &Video, conversion: &Conversion) -> Result<(), AddError> {
+        on!(self, store => store.insert_video(video).await)?;
+        self.add(conversion).await?;
+        let file = PendingKind::Video { video: video.id };
+        if let Err(error) = self.forget(file).await {
+            tracing::warn!(error = %error, video.id = %video.id, "the marker stays for the sweeper");
+        }
+        Ok(())
+    }
+
+    /// Adds a conversion of a video that is stored already.
+    pub async fn add(&self, conversion: &Conversion) -> Result<(), AddError> {
+        on!(self, store => store.insert_conversion(conversion).await)
+    }
+
+    /// A video's record, from the primary.
+    pub async fn video(&self, id: VideoId) -> Result<Video, Error> {
+        on!(self, store => store.video(id).await)?.ok_or(Error::NotFound)
+    }
+
+    /// Removes a video's record.
+    pub async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
+        on!(self, store => store.remove_video(id).await)
+    }
+
+    /// A user's videos, newest first.
+    pub async fn videos(&self, owner: &UserName, page: &Page<VideoId>) -> Result<Vec<Video>, Error> {
+        on!(self, store => store.videos(owner, page).await)
+    }
+
+    /// A conversion's record, from the primary.
+    pub async fn conversion(&self, id: ConversionId) -> Result<Conversion, Error> {
+        self.versioned(id).await.map(|(_, record)| record)
+    }
+
+    /// A user's conversions, newest first.
+    pub async fn conversions(
+        &self,
+        owner: &UserName,
+        state: Option<State>,
+        page: &Page<ConversionId>,
+    ) -> Result<Vec<Conversion>, Error> {
+        on!(self, store => store.conversions(owner, state, page).await)
+    }
+
+    /// The conversion whose result this MP3 is.
+    pub async fn conversion_of_mp3(&self, mp3: Mp3Id) -> Result<Conversion, Error> {
+        on!(self, store => store.conversion_of_mp3(mp3).await)?.ok_or(Error::NotFound)
+    }
+
+    /// Any conversion of this video.
+    pub async fn conversion_of_video(&self, video: VideoId) -> Result<Option<Conversion>, Error> {
+        on!(self, store => store.conversion_of_video(video).await)
+    }
+
+    /// The conversion that its owner made with this idempotency key.
+    pub async fn conversion_of_key(&self, owner: &UserName, key: &str) -> Result<Option<Conversion>, Error> {
+        on!(self, store => store.conversion_of_key(owner, key).await)
+    }
+
+    /// Records that want something done.
+    pub async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
+        on!(self, store => store.work(work, limit).await)
+    }
+
+    /// When the next queued conversion that is not due at `now` becomes due.
+    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        on!(self, store => store.next_due(now).await)
+    }
+
+    /// Makes one change: reads the record, applies the change, writes it where nobody else has
+    /// written since, else begins again. Returns the record as it then is.
+    pub async fn change(&self, id: ConversionId, change: &Change) -> Result<Conversion, ChangeError> {
+        loop {
+            let (version, record) = self.versioned(id).await?;
+            match record.apply(change, Timestamp::now())? {
+                Applied::Already => return Ok(record),
+                Applied::Changed(next) => {
+                    if on!(self, store => store.replace(version, &next).await)? {
+                        return Ok(*next);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn versioned(&self, id: ConversionId) -> Result<(i64, Conversion), Error> {
+        on!(self, store => store.conversion(id).await)?.ok_or(Error::NotFound)
+    }
+}
