@@ -4,13 +4,34 @@ use crate::{Error, Storage, embedded, mongo};
 use bytes::Bytes;
 use domain::{Mp3Id, PendingKind, Sha256, VideoId};
 use futures::{Stream, stream};
-use std::ops::Range;
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 /// A file's name: its kind and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Video(VideoId),
     Mp3(Mp3Id),
+}
+
+impl Name {
+    /// The kind as a folder or a bucket.
+    pub(crate) const fn place(self) -> &'static str {
+        match self {
+            Self::Video(_) => "videos",
+            Self::Mp3(_) => "mp3s",
+        }
+    }
+
+    /// The id as a file's name.
+    pub(crate) fn id(self) -> String {
+        match self {
+            Self::Video(id) => id.to_string(),
+            Self::Mp3(id) => id.to_string(),
+        }
+    }
 }
 
 impl From<PendingKind> for Name {
@@ -34,7 +55,13 @@ pub struct Blob {
 /// Writes one file. Nobody can open the file before [`BlobWriter::finish`] has returned.
 pub struct BlobWriter {
     sink: Sink,
+    storage: Storage,
+    file: PendingKind,
+    touched: Instant,
 }
+
+/// How often a writer renews its marker; the sweeper waits for ten minutes of silence.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 enum Sink {
     Mongo(mongo::Writer),
@@ -44,15 +71,24 @@ enum Sink {
 impl BlobWriter {
     pub(crate) async fn new(storage: Storage, file: PendingKind) -> Result<Self, Error> {
         let name = Name::from(file);
-        let sink = match storage {
-            Storage::Mongo(store) => Sink::Mongo(mongo::Writer::new(store, name)),
+        let sink = match &storage {
+            Storage::Mongo(store) => Sink::Mongo(mongo::Writer::new(store.clone(), name)),
             Storage::Embedded(store) => Sink::Embedded(embedded::Writer::new(store, name).await?),
         };
-        Ok(Self { sink })
+        Ok(Self {
+            sink,
+            storage,
+            file,
+            touched: Instant::now(),
+        })
     }
 
     /// Appends bytes. Returns when there is room for more, so a slow store slows its client down.
     pub async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if self.touched.elapsed() > TOUCH_EVERY {
+            self.storage.touch(self.file).await?;
+            self.touched = Instant::now();
+        }
         match &mut self.sink {
             Sink::Mongo(writer) => writer.append(bytes).await,
             Sink::Embedded(writer) => writer.append(bytes).await,
@@ -69,19 +105,28 @@ impl BlobWriter {
     }
 
     /// Makes the file durable and visible under its name. Its marker stays until a record names it.
+    ///
+    /// # Errors
+    /// Also when the sweeper took the writer for dead: the file is then gone. After any error the
+    /// file must be deleted with [`Storage::delete`].
     pub async fn finish(self) -> Result<Blob, Error> {
-        match self.sink {
+        let blob = match self.sink {
             Sink::Mongo(writer) => writer.finish().await,
             Sink::Embedded(writer) => writer.finish().await,
-        }
+        }?;
+        self.storage.touch(self.file).await?;
+        Ok(blob)
     }
 
     /// Deletes what was written, and the marker.
     pub async fn discard(self) -> Result<(), Error> {
+        // What is still being written must have ended first, or it would come after the deletion.
         match self.sink {
-            Sink::Mongo(writer) => writer.discard().await,
-            Sink::Embedded(writer) => writer.discard().await,
+            Sink::Mongo(writer) => writer.close().await,
+            Sink::Embedded(writer) => writer.close().await,
         }
+        self.storage.delete(self.file).await?;
+        self.storage.forget(self.file).await
     }
 }
 

@@ -6,14 +6,15 @@
 //! first byte, so that whatever a crash leaves behind can be found.
 
 mod blob;
+mod columns;
 mod embedded;
 mod mongo;
 
 pub use blob::{Blob, BlobReader, BlobWriter};
 
 use domain::{
-    Applied, Change, Conversion, ConversionId, Mp3Id, Pending, PendingKind, Refused, State, UserName,
-    Video, VideoId,
+    Applied, Change, Conversion, ConversionId, Mp3Id, Pending, PendingKind, Refused, State,
+    UserName, Video, VideoId,
 };
 use jiff::Timestamp;
 
@@ -106,7 +107,9 @@ impl Storage {
             return mongo::Mongo::open(url).await.map(Self::Mongo);
         }
         match url.strip_prefix("file:") {
-            Some(folder) => embedded::Embedded::open(folder.as_ref()).await.map(Self::Embedded),
+            Some(folder) => embedded::Embedded::open(folder.as_ref())
+                .await
+                .map(Self::Embedded),
             None => Err(Error::Address(
                 "a storage address starts with mongodb:// or file:".to_owned(),
             )),
@@ -115,7 +118,10 @@ impl Storage {
 
     /// Starts a file: writes its pending marker, then takes bytes.
     pub async fn create(&self, file: PendingKind) -> Result<BlobWriter, Error> {
-        let pending = Pending { kind: file, touched_at: Timestamp::now() };
+        let pending = Pending {
+            kind: file,
+            touched_at: Timestamp::now(),
+        };
         on!(self, store => store.mark(&pending).await)?;
         BlobWriter::new(self.clone(), file).await
     }
@@ -138,6 +144,21 @@ impl Storage {
     /// Removes a file's pending marker: a record names it, or nobody ever will.
     pub async fn forget(&self, file: PendingKind) -> Result<(), Error> {
         on!(self, store => store.forget(blob::Name::from(file)).await)
+    }
+
+    /// Renews a file's marker; an error where the sweeper has removed it.
+    pub(crate) async fn touch(&self, file: PendingKind) -> Result<(), Error> {
+        let pending = Pending {
+            kind: file,
+            touched_at: Timestamp::now(),
+        };
+        if on!(self, store => store.touch(&pending).await)? {
+            Ok(())
+        } else {
+            Err(Error::Unavailable(
+                "the file was given up as abandoned".to_owned(),
+            ))
+        }
     }
 
     /// Pending markers, the longest silent first.
@@ -175,7 +196,11 @@ impl Storage {
     }
 
     /// A user's videos, newest first.
-    pub async fn videos(&self, owner: &UserName, page: &Page<VideoId>) -> Result<Vec<Video>, Error> {
+    pub async fn videos(
+        &self,
+        owner: &UserName,
+        page: &Page<VideoId>,
+    ) -> Result<Vec<Video>, Error> {
         on!(self, store => store.videos(owner, page).await)
     }
 
@@ -205,7 +230,11 @@ impl Storage {
     }
 
     /// The conversion that its owner made with this idempotency key.
-    pub async fn conversion_of_key(&self, owner: &UserName, key: &str) -> Result<Option<Conversion>, Error> {
+    pub async fn conversion_of_key(
+        &self,
+        owner: &UserName,
+        key: &str,
+    ) -> Result<Option<Conversion>, Error> {
         on!(self, store => store.conversion_of_key(owner, key).await)
     }
 
@@ -221,7 +250,11 @@ impl Storage {
 
     /// Makes one change: reads the record, applies the change, writes it where nobody else has
     /// written since, else begins again. Returns the record as it then is.
-    pub async fn change(&self, id: ConversionId, change: &Change) -> Result<Conversion, ChangeError> {
+    pub async fn change(
+        &self,
+        id: ConversionId,
+        change: &Change,
+    ) -> Result<Conversion, ChangeError> {
         loop {
             let (version, record) = self.versioned(id).await?;
             match record.apply(change, Timestamp::now())? {

@@ -1,0 +1,1 @@
+DROP TABLE pending; DROP TABLE conversions; DROP TABLE videos;

@@ -1,0 +1,42 @@
+//! What both back ends keep beside a conversion's record so that it can be found: the one list of
+//! things that are searched for.
+
+use diesel::{AsChangeset, Insertable};
+use domain::Conversion;
+use serde::Serialize;
+
+/// The searchable part of a conversion, made from the record on every write.
+#[derive(Debug, Serialize, Insertable, AsChangeset)]
+#[diesel(table_name = crate::embedded::schema::conversions, treat_none_as_null = true)]
+pub(crate) struct Columns {
+    pub(crate) owner: String,
+    pub(crate) key: Option<String>,
+    pub(crate) video: String,
+    pub(crate) mp3: Option<String>,
+    pub(crate) state: &'static str,
+    /// Milliseconds since 1970.
+    pub(crate) not_before: i64,
+    /// Milliseconds since 1970.
+    pub(crate) created_at: i64,
+    pub(crate) announced: bool,
+    pub(crate) published: bool,
+}
+
+impl From<&Conversion> for Columns {
+    fn from(record: &Conversion) -> Self {
+        Self {
+            owner: record.owner.to_string(),
+            key: record
+                .idempotency
+                .as_ref()
+                .map(|idempotency| idempotency.key.clone()),
+            video: record.video.to_string(),
+            mp3: record.mp3.as_ref().map(|mp3| mp3.id.to_string()),
+            state: record.state.as_str(),
+            not_before: record.not_before.as_millisecond(),
+            created_at: record.created_at.as_millisecond(),
+            announced: record.announced,
+            published: record.published,
+        }
+    }
+}

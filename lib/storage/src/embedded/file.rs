@@ -1,0 +1,239 @@
+//! Files in the data folder. A file is written as `NAME.part` and renamed when it is complete and
+//! on the disk, so a name without `.part` is always a whole file.
+
+use super::Embedded;
+use crate::{Blob, Error, blob::Name};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{IoSlice, Read, Write},
+    mem,
+    ops::Range,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Bytes gathered before they are written and hashed in one go. One such batch is on its way to the
+/// disk while the next one is gathered: 4 MiB an upload in all.
+const BATCH: usize = 2 << 20;
+
+impl Embedded {
+    fn path(&self, name: Name) -> PathBuf {
+        self.folder.join(name.place()).join(name.id())
+    }
+
+    pub(crate) async fn delete(&self, name: Name) -> Result<(), Error> {
+        let whole = self.path(name);
+        run(move || {
+            for path in [part_of(&whole), whole] {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn part_of(whole: &Path) -> PathBuf {
+    whole.with_extension("part")
+}
+
+async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Unavailable(error.to_string()))?
+}
+
+pub(crate) struct Writer {
+    whole: PathBuf,
+    batch: Vec<Bytes>,
+    batched: usize,
+    /// The part file, or the batch that is being written to it.
+    part: Part,
+}
+
+enum Part {
+    Idle(Output),
+    Busy(JoinHandle<Result<Output, Error>>),
+    Failed,
+}
+
+struct Output {
+    file: File,
+    hash: Sha256,
+    length: u64,
+    patched: bool,
+}
+
+impl Writer {
+    pub(crate) async fn new(store: &Embedded, name: Name) -> Result<Self, Error> {
+        let whole = store.path(name);
+        let part = part_of(&whole);
+        let file = run(move || {
+            let mut options = OpenOptions::new();
+            Ok(options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(part)?)
+        });
+        let output = Output {
+            file: file.await?,
+            hash: Sha256::new(),
+            length: 0,
+            patched: false,
+        };
+        Ok(Self {
+            whole,
+            batch: Vec::new(),
+            batched: 0,
+            part: Part::Idle(output),
+        })
+    }
+
+    pub(crate) async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.batched += bytes.len();
+        self.batch.push(bytes);
+        if self.batched < BATCH {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        let mut output = self.settled().await?;
+        let batch = mem::take(&mut self.batch);
+        self.batched = 0;
+        self.part = Part::Busy(spawn_blocking(move || {
+            output.write(&batch)?;
+            Ok(output)
+        }));
+        Ok(())
+    }
+
+    /// The file, once nothing is being written to it. After an error there is none any more.
+    async fn settled(&mut self) -> Result<Output, Error> {
+        match mem::replace(&mut self.part, Part::Failed) {
+            Part::Idle(output) => Ok(output),
+            Part::Busy(writing) => writing
+                .await
+                .map_err(|error| Error::Unavailable(error.to_string()))?,
+            Part::Failed => Err(Error::Unavailable("an earlier write failed".to_owned())),
+        }
+    }
+
+    pub(crate) async fn patch(&mut self, offset: u64, bytes: Bytes) -> Result<(), Error> {
+        self.flush().await?;
+        let mut output = self.settled().await?;
+        if offset + bytes.len() as u64 > output.length {
+            return Err(Error::Corrupt("a patch reaches past the end".to_owned()));
+        }
+        let output = run(move || {
+            output.file.write_all_at(&bytes, offset)?;
+            output.patched = true;
+            Ok(output)
+        });
+        self.part = Part::Idle(output.await?);
+        Ok(())
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<Blob, Error> {
+        self.flush().await?;
+        let output = self.settled().await?;
+        run(move || output.finish(&self.whole)).await
+    }
+
+    /// Waits for the write in flight.
+    pub(crate) async fn close(mut self) {
+        let _ = self.settled().await;
+    }
+}
+
+impl Output {
+    fn write(&mut self, batch: &[Bytes]) -> Result<(), Error> {
+        let mut slices: Vec<_> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        let mut rest = &mut slices[..];
+        while !rest.is_empty() {
+            let written = self.file.write_vectored(rest)?;
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        for bytes in batch {
+            self.hash.update(bytes);
+            self.length += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(self, whole: &Path) -> Result<Blob, Error> {
+        self.file.sync_all()?;
+        let digest = if self.patched {
+            hash_of(&part_of(whole))?
+        } else {
+            self.hash.finalize()
+        };
+        fs::rename(part_of(whole), whole)?;
+        if let Some(folder) = whole.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(Blob {
+            length: self.length,
+            sha256: <[u8; 32]>::from(digest).into(),
+        })
+    }
+}
+
+fn hash_of(path: &Path) -> Result<sha2::digest::Output<Sha256>, Error> {
+    let (mut file, mut hash, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 18]);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hash.finalize()),
+            read => hash.update(&block[..read]),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Reader {
+    file: Arc<File>,
+}
+
+impl Reader {
+    pub(crate) async fn open(store: &Embedded, name: Name) -> Result<(Self, u64), Error> {
+        let whole = store.path(name);
+        run(move || {
+            let file = File::open(whole)?;
+            let length = file.metadata()?.len();
+            Ok((
+                Self {
+                    file: Arc::new(file),
+                },
+                length,
+            ))
+        })
+        .await
+    }
+
+    pub(crate) async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let file = self.file.clone();
+        run(move || {
+            let length = usize::try_from(range.end - range.start)
+                .map_err(|error| Error::Corrupt(error.to_string()))?;
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, range.start)?;
+            Ok(bytes.into())
+        })
+        .await
+    }
+}

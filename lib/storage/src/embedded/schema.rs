@@ -1,0 +1,34 @@
+//! The tables, as the migrations make them.
+
+diesel::table! {
+    videos (id) {
+        id -> Text,
+        owner -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    conversions (id) {
+        id -> Text,
+        version -> BigInt,
+        owner -> Text,
+        key -> Nullable<Text>,
+        video -> Text,
+        mp3 -> Nullable<Text>,
+        state -> Text,
+        not_before -> BigInt,
+        created_at -> BigInt,
+        announced -> Bool,
+        published -> Bool,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    pending (file) {
+        file -> Text,
+        touched_at -> BigInt,
+        body -> Text,
+    }
+}

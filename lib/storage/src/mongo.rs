@@ -1,0 +1,373 @@
+//! Storage on a cluster: records in collections, files as GridFS.
+//!
+//! Records are written with majority and journal and read from the primary. Works on a standalone
+//! server and on a replica set: no transaction is used anywhere.
+
+mod gridfs;
+
+pub(crate) use gridfs::{Reader, Writer};
+
+use crate::{AddError, Error, Page, Work, blob::Name, columns::Columns};
+use domain::{Conversion, ConversionId, Mp3Id, Pending, State, UserName, Video, VideoId};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use mongodb::{
+    Client, Collection, Database, IndexModel,
+    bson::{Bson, Document, deserialize_from_bson, doc, serialize_to_bson, serialize_to_document},
+    error::{ErrorKind, WriteFailure},
+    options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// A database with the collections `videos`, `conversions` and `pending` and the GridFS buckets
+/// `videos` and `mp3s`.
+#[derive(Clone)]
+pub struct Mongo {
+    database: Database,
+}
+
+/// A request that finds no server in this time fails; its caller tries again or says so.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Mongo {
+    pub(crate) async fn open(url: &str) -> Result<Self, Error> {
+        let mut options = ClientOptions::parse(url)
+            .await
+            .map_err(|error| Error::Address(error.to_string()))?;
+        let Some(name) = options.default_database.clone() else {
+            return Err(Error::Address(
+                "the mongodb:// address must name a database".to_owned(),
+            ));
+        };
+        options
+            .app_name
+            .get_or_insert_with(|| "audio-converter".to_owned());
+        options.server_selection_timeout = Some(PATIENCE);
+        options.connect_timeout = Some(PATIENCE);
+        // A 2xx means durable: written by a majority and in its journal.
+        options.write_concern = Some(
+            WriteConcern::builder()
+                .w(Acknowledgment::Majority)
+                .journal(true)
+                .build(),
+        );
+        let client =
+            Client::with_options(options).map_err(|error| Error::Address(error.to_string()))?;
+        let store = Self {
+            database: client.database(&name),
+        };
+        store.make_indexes().await?;
+        Ok(store)
+    }
+
+    async fn make_indexes(&self) -> Result<(), Error> {
+        let plain = |keys: Document| IndexModel::builder().keys(keys).build();
+        let unique = |keys: Document, filter: Option<Document>| {
+            let options = IndexOptions::builder()
+                .unique(true)
+                .partial_filter_expression(filter)
+                .build();
+            IndexModel::builder().keys(keys).options(options).build()
+        };
+        let keyed = Some(doc! { "key": { "$type": "string" } });
+        self.records("conversions")
+            .create_indexes([
+                unique(doc! { "owner": 1, "key": 1 }, keyed),
+                plain(doc! { "owner": 1, "_id": -1 }),
+                plain(doc! { "video": 1 }),
+                plain(doc! { "mp3": 1 }),
+                plain(doc! { "state": 1, "created_at": 1, "_id": 1 }),
+                plain(doc! { "state": 1, "not_before": 1 }),
+                plain(doc! { "announced": 1, "state": 1 }),
+                plain(doc! { "published": 1, "state": 1 }),
+            ])
+            .await?;
+        self.records("videos")
+            .create_index(plain(doc! { "owner": 1, "_id": -1 }))
+            .await?;
+        self.records("pending")
+            .create_index(plain(doc! { "touched_at": 1 }))
+            .await?;
+        for bucket in ["videos", "mp3s"] {
+            let chunks = self.records(&format!("{bucket}.chunks"));
+            chunks
+                .create_index(unique(doc! { "files_id": 1, "n": 1 }, None))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn records(&self, name: &str) -> Collection<Document> {
+        self.database.collection(name)
+    }
+
+    pub(crate) async fn mark(&self, marker: &Pending) -> Result<(), Error> {
+        self.records("pending")
+            .insert_one(marker_document(marker)?)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn touch(&self, marker: &Pending) -> Result<bool, Error> {
+        let id = doc! { "_id": Name::from(marker.kind).id() };
+        let done = self
+            .records("pending")
+            .replace_one(id, marker_document(marker)?)
+            .await?;
+        Ok(done.matched_count == 1)
+    }
+
+    pub(crate) async fn forget(&self, name: Name) -> Result<(), Error> {
+        self.records("pending")
+            .delete_one(doc! { "_id": name.id() })
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn pending(&self, limit: u32) -> Result<Vec<Pending>, Error> {
+        let collection = self.records("pending");
+        bodies(
+            collection
+                .find(doc! {})
+                .sort(doc! { "touched_at": 1 })
+                .limit(limit.into())
+                .await?,
+        )
+        .await
+    }
+
+    pub(crate) async fn insert_video(&self, video: &Video) -> Result<(), Error> {
+        let row = doc! { "_id": video.id.to_string(), "owner": video.owner.as_str(), "body": bson(video)? };
+        self.records("videos").insert_one(row).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
+        self.records("videos")
+            .delete_one(doc! { "_id": id.to_string() })
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn video(&self, id: VideoId) -> Result<Option<Video>, Error> {
+        self.one("videos", doc! { "_id": id.to_string() }).await
+    }
+
+    pub(crate) async fn videos(
+        &self,
+        owner: &UserName,
+        page: &Page<VideoId>,
+    ) -> Result<Vec<Video>, Error> {
+        let before = page.before.map(|id| id.to_string());
+        self.list(
+            "videos",
+            doc! { "owner": owner.as_str() },
+            before,
+            page.limit,
+        )
+        .await
+    }
+
+    pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<(), AddError> {
+        let inserted = self
+            .records("conversions")
+            .insert_one(row(0, record)?)
+            .await;
+        match inserted {
+            Ok(_) => Ok(()),
+            Err(error) if is_duplicate(&error) => {
+                let key = record
+                    .idempotency
+                    .as_ref()
+                    .map_or("", |idempotency| &idempotency.key);
+                let first = self
+                    .conversion_of_key(&record.owner, key)
+                    .await?
+                    .ok_or(Error::NotFound)?;
+                Err(AddError::Duplicate(Box::new(first)))
+            }
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
+    pub(crate) async fn conversion(
+        &self,
+        id: ConversionId,
+    ) -> Result<Option<(i64, Conversion)>, Error> {
+        let found = self
+            .records("conversions")
+            .find_one(doc! { "_id": id.to_string() })
+            .await?;
+        let Some(found) = found else { return Ok(None) };
+        let version = found
+            .get_i64("version")
+            .map_err(|error| Error::Corrupt(error.to_string()))?;
+        Ok(Some((version, body(found)?)))
+    }
+
+    pub(crate) async fn replace(&self, version: i64, next: &Conversion) -> Result<bool, Error> {
+        let read = doc! { "_id": next.id.to_string(), "version": version };
+        let done = self
+            .records("conversions")
+            .replace_one(read, row(version + 1, next)?)
+            .await?;
+        Ok(done.matched_count == 1)
+    }
+
+    pub(crate) async fn conversions(
+        &self,
+        owner: &UserName,
+        state: Option<State>,
+        page: &Page<ConversionId>,
+    ) -> Result<Vec<Conversion>, Error> {
+        let mut filter = doc! { "owner": owner.as_str() };
+        if let Some(state) = state {
+            filter.insert("state", state.as_str());
+        }
+        self.list(
+            "conversions",
+            filter,
+            page.before.map(|id| id.to_string()),
+            page.limit,
+        )
+        .await
+    }
+
+    pub(crate) async fn conversion_of_mp3(&self, mp3: Mp3Id) -> Result<Option<Conversion>, Error> {
+        self.one("conversions", doc! { "mp3": mp3.to_string() })
+            .await
+    }
+
+    pub(crate) async fn conversion_of_video(
+        &self,
+        video: VideoId,
+    ) -> Result<Option<Conversion>, Error> {
+        self.one("conversions", doc! { "video": video.to_string() })
+            .await
+    }
+
+    pub(crate) async fn conversion_of_key(
+        &self,
+        owner: &UserName,
+        key: &str,
+    ) -> Result<Option<Conversion>, Error> {
+        self.one("conversions", doc! { "owner": owner.as_str(), "key": key })
+            .await
+    }
+
+    pub(crate) async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
+        let filter = match work {
+            Work::Due(now) => {
+                doc! { "state": "queued", "not_before": { "$lte": now.as_millisecond() } }
+            }
+            Work::Running => doc! { "state": "running" },
+            Work::Unannounced => {
+                doc! { "announced": false, "state": { "$in": ["queued", "running"] } }
+            }
+            Work::Unpublished => doc! { "published": false, "state": "succeeded" },
+        };
+        let collection = self.records("conversions");
+        bodies(
+            collection
+                .find(filter)
+                .sort(doc! { "created_at": 1, "_id": 1 })
+                .limit(limit.into())
+                .await?,
+        )
+        .await
+    }
+
+    pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let later = doc! { "state": "queued", "not_before": { "$gt": now.as_millisecond() } };
+        let next = self
+            .records("conversions")
+            .find_one(later)
+            .sort(doc! { "not_before": 1 })
+            .await?;
+        Ok(next
+            .and_then(|row| row.get_i64("not_before").ok())
+            .and_then(|at| Timestamp::from_millisecond(at).ok()))
+    }
+
+    async fn one<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        filter: Document,
+    ) -> Result<Option<T>, Error> {
+        self.records(collection)
+            .find_one(filter)
+            .await?
+            .map(body)
+            .transpose()
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        mut filter: Document,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<T>, Error> {
+        if let Some(before) = before {
+            filter.insert("_id", doc! { "$lt": before });
+        }
+        let collection = self.records(collection);
+        bodies(
+            collection
+                .find(filter)
+                .sort(doc! { "_id": -1 })
+                .limit(limit.into())
+                .await?,
+        )
+        .await
+    }
+}
+
+fn bson(record: &impl Serialize) -> Result<Bson, Error> {
+    serialize_to_bson(record).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+fn marker_document(marker: &Pending) -> Result<Document, Error> {
+    let id = Name::from(marker.kind).id();
+    Ok(doc! { "_id": id, "touched_at": marker.touched_at.as_millisecond(), "body": bson(marker)? })
+}
+
+fn row(version: i64, record: &Conversion) -> Result<Document, Error> {
+    let columns = serialize_to_document(&Columns::from(record))
+        .map_err(|error| Error::Corrupt(error.to_string()))?;
+    let mut row = doc! { "_id": record.id.to_string(), "version": version };
+    row.extend(columns);
+    row.insert("body", bson(record)?);
+    Ok(row)
+}
+
+fn body<T: DeserializeOwned>(mut row: Document) -> Result<T, Error> {
+    let body = row.remove("body").unwrap_or_default();
+    deserialize_from_bson(body).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+async fn bodies<T: DeserializeOwned>(found: mongodb::Cursor<Document>) -> Result<Vec<T>, Error> {
+    found
+        .map_err(Error::from)
+        .and_then(|row| async { body(row) })
+        .try_collect()
+        .await
+}
+
+/// Whether a unique index refused the write.
+fn is_duplicate(error: &mongodb::error::Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(refusal)) if refusal.code == 11000)
+}
+
+impl From<mongodb::error::Error> for Error {
+    fn from(error: mongodb::error::Error) -> Self {
+        match &*error.kind {
+            // OutOfDiskSpace.
+            ErrorKind::Write(WriteFailure::WriteError(refusal)) if refusal.code == 14031 => {
+                Self::Full
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Files as GridFS documents, readable by every GridFS client.
+//!
+//! The driver's own streams can neither seek nor write over the first chunk, so the chunks are
+//! written and read here. The file document comes last, journaled by a majority: it makes all the
+//! chunks before it durable, and a file without one does not exist.
+
+use super::Mongo;
+use crate::{Blob, Error, blob::Name};
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use mongodb::{
+    Collection,
+    bson::{
+        DateTime, Document, RawBinaryRef, RawDocumentBuf, cstr, doc, rawdoc, spec::BinarySubtype,
+    },
+    options::{Acknowledgment, WriteConcern},
+};
+use sha2::{Digest, Sha256};
+use std::{mem, ops::Range};
+
+/// The size that GridFS clients use: 255 KiB.
+const CHUNK: usize = 255 << 10;
+/// Chunks in one insert: 2 MiB an upload in flight.
+const BATCH: usize = 8;
+
+impl Mongo {
+    fn files(&self, name: Name) -> Collection<Document> {
+        self.records(&format!("{}.files", name.place()))
+    }
+
+    fn chunks(&self, name: Name) -> Collection<RawDocumentBuf> {
+        self.database
+            .collection(&format!("{}.chunks", name.place()))
+    }
+
+    pub(crate) async fn delete(&self, name: Name) -> Result<(), Error> {
+        // The document first: from then on nobody can open the file.
+        self.files(name)
+            .delete_one(doc! { "_id": name.id() })
+            .await?;
+        self.chunks(name)
+            .delete_many(doc! { "files_id": name.id() })
+            .await?;
+        Ok(())
+    }
+}
+
+pub(crate) struct Writer {
+    store: Mongo,
+    name: Name,
+    /// The first chunk waits for `finish`, so that it can be patched until then.
+    first: BytesMut,
+    filling: BytesMut,
+    full: Vec<Bytes>,
+    /// Number of the next chunk to be inserted.
+    next: i32,
+    length: u64,
+    hash: Sha256,
+    patched: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(store: Mongo, name: Name) -> Self {
+        Self {
+            store,
+            name,
+            first: BytesMut::new(),
+            filling: BytesMut::new(),
+            full: Vec::new(),
+            next: 1,
+            length: 0,
+            hash: Sha256::new(),
+            patched: false,
+        }
+    }
+
+    pub(crate) async fn append(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        self.hash.update(&bytes);
+        self.length += bytes.len() as u64;
+        let head = bytes.split_to(bytes.len().min(CHUNK - self.first.len()));
+        self.first.extend_from_slice(&head);
+        while !bytes.is_empty() {
+            if self.filling.capacity() == 0 {
+                self.filling.reserve(CHUNK);
+            }
+            let part = bytes.split_to(bytes.len().min(CHUNK - self.filling.len()));
+            self.filling.extend_from_slice(&part);
+            if self.filling.len() == CHUNK {
+                self.full.push(mem::take(&mut self.filling).freeze());
+            }
+            if self.full.len() == BATCH {
+                self.insert_full().await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let place = usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.first.get_mut(start..start + bytes.len()));
+        let place = place
+            .ok_or_else(|| Error::Corrupt("a patch reaches past the first chunk".to_owned()))?;
+        place.copy_from_slice(bytes);
+        self.patched = true;
+        Ok(())
+    }
+
+    async fn insert_full(&mut self) -> Result<(), Error> {
+        let full = mem::take(&mut self.full);
+        let documents: Vec<_> = (self.next..)
+            .zip(&full)
+            .map(|(n, chunk)| self.chunk(n, chunk))
+            .collect();
+        self.next += full.len() as i32;
+        self.insert(documents).await
+    }
+
+    fn chunk(&self, n: i32, bytes: &[u8]) -> RawDocumentBuf {
+        let data = RawBinaryRef {
+            subtype: BinarySubtype::Generic,
+            bytes,
+        };
+        let mut document = rawdoc! { "files_id": self.name.id(), "n": n };
+        document.append(cstr!("data"), data);
+        document
+    }
+
+    async fn insert(&self, documents: Vec<RawDocumentBuf>) -> Result<(), Error> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        // Chunks need not be journaled one by one: the file document is, after them.
+        let quick = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
+        self.store
+            .chunks(self.name)
+            .insert_many(documents)
+            .write_concern(quick)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<Blob, Error> {
+        if !self.filling.is_empty() {
+            let last = mem::take(&mut self.filling).freeze();
+            self.full.push(last);
+        }
+        self.insert_full().await?;
+        if !self.first.is_empty() {
+            self.insert(vec![self.chunk(0, &self.first)]).await?;
+        }
+        let file = doc! {
+            "_id": self.name.id(),
+            "length": self.length as i64,
+            "chunkSize": CHUNK as i32,
+            "uploadDate": DateTime::now(),
+            "filename": self.name.id(),
+        };
+        self.store.files(self.name).insert_one(file).await?;
+        self.check_count().await?;
+        let digest = if self.patched {
+            self.stored_hash().await?
+        } else {
+            mem::take(&mut self.hash).finalize()
+        };
+        let sha256 = domain::Sha256::from(<[u8; 32]>::from(digest));
+        let noted = doc! { "$set": { "metadata": { "sha256": sha256.to_string() } } };
+        self.store
+            .files(self.name)
+            .update_one(doc! { "_id": self.name.id() }, noted)
+            .await?;
+        Ok(Blob {
+            length: self.length,
+            sha256,
+        })
+    }
+
+    /// A server that died and came back in the middle of the upload has lost what was in no journal.
+    async fn check_count(&self) -> Result<(), Error> {
+        let stored = self
+            .store
+            .chunks(self.name)
+            .count_documents(doc! { "files_id": self.name.id() })
+            .await?;
+        let expected = self.length.div_ceil(CHUNK as u64);
+        if stored == expected {
+            Ok(())
+        } else {
+            Err(Error::Unavailable(format!(
+                "the server kept {stored} of {expected} chunks"
+            )))
+        }
+    }
+
+    async fn stored_hash(&self) -> Result<sha2::digest::Output<Sha256>, Error> {
+        let (reader, length) = Reader::open(&self.store, self.name).await?;
+        let mut hash = Sha256::new();
+        for start in (0..length).step_by(CHUNK * BATCH) {
+            let end = length.min(start + (CHUNK * BATCH) as u64);
+            hash.update(reader.read(start..end).await?);
+        }
+        Ok(hash.finalize())
+    }
+
+    /// Nothing is in flight between two calls.
+    pub(crate) async fn close(self) {}
+}
+
+#[derive(Clone)]
+pub(crate) struct Reader {
+    chunks: Collection<RawDocumentBuf>,
+    id: String,
+    chunk: u64,
+}
+
+impl Reader {
+    pub(crate) async fn open(store: &Mongo, name: Name) -> Result<(Self, u64), Error> {
+        let file = store
+            .files(name)
+            .find_one(doc! { "_id": name.id() })
+            .await?
+            .ok_or(Error::NotFound)?;
+        let number = |key: &str| {
+            let value = file
+                .get(key)
+                .and_then(|value| value.as_i64().or_else(|| value.as_i32().map(i64::from)));
+            value
+                .and_then(|value| u64::try_from(value).ok())
+                .ok_or_else(|| Error::Corrupt(format!("{key} of {}", name.id())))
+        };
+        let (length, chunk) = (number("length")?, number("chunkSize")?.max(1));
+        Ok((
+            Self {
+                chunks: store.chunks(name),
+                id: name.id(),
+                chunk,
+            },
+            length,
+        ))
+    }
+
+    pub(crate) async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let (first, last) = (range.start / self.chunk, (range.end - 1) / self.chunk);
+        let wanted =
+            doc! { "files_id": &self.id, "n": { "$gte": first as i64, "$lte": last as i64 } };
+        let mut found = self.chunks.find(wanted).sort(doc! { "n": 1 }).await?;
+        let mut bytes = BytesMut::with_capacity((range.end - range.start) as usize);
+        for n in first..=last {
+            let chunk = found.try_next().await?.ok_or_else(|| self.damaged(n))?;
+            let data = chunk.get_binary("data").map_err(|_| self.damaged(n))?.bytes;
+            let start = n * self.chunk;
+            let from = range.start.saturating_sub(start) as usize;
+            let to = (range.end - start).min(self.chunk) as usize;
+            bytes.extend_from_slice(data.get(from..to).ok_or_else(|| self.damaged(n))?);
+        }
+        Ok(bytes.freeze())
+    }
+
+    fn damaged(&self, n: u64) -> Error {
+        Error::Corrupt(format!("chunk {n} of {} is missing or short", self.id))
+    }
+}
