@@ -1,1 +1,30 @@
-//! From a queued conversion to its Kubernetes Job to the finished event.
+//! From a queued conversion to its job to the finished event.
+//!
+//! A message only rings the doorbell; what is to be done is read from the records and the jobs.
+//! [`decide`] says what, [`Dispatcher`] does it. What must hold: a record is changed before the
+//! world is (`running` before the job exists), so that a crash in between is put right by the next
+//! pass.
+
+mod act;
+pub mod config;
+pub mod decide;
+mod doorbell;
+pub mod launcher;
+mod sweep;
+
+pub use act::Dispatcher;
+pub use config::Config;
+
+/// Why the dispatcher cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Storage.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// Messages.
+    #[error(transparent)]
+    Queue(#[from] queue::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Launcher(#[from] launcher::Error),
+}

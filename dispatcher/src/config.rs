@@ -1,0 +1,151 @@
+//! The dispatcher's settings.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://` with `amqp://`, or `file:` twice | |
+//! | `DISPATCHER_MAX_JOBS` | jobs alive at once | 10; the cores on one machine |
+//! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
+//! | `DISPATCHER_JOB_TTL_SECONDS` | how long a finished Job stays | 600 |
+//! | `DISPATCHER_PENDING_LIMIT_SECONDS` | how long a job may take to start | 300 |
+//! | `CONVERTER_IMAGE` | image of `converter-job` | |
+//! | `CONVERTER_STORAGE_URL` | storage as the Jobs see it | `STORAGE_URL` |
+//! | `CONVERTER_STORAGE_SECRET` | a Secret with the key `STORAGE_URL`, instead | |
+//! | `CONVERTER_MEMORY_MIB`, `CONVERTER_CPU_MILLIS` | limits of one Job | 512, 1000 |
+//! | `CONVERTER_RUN_LIMIT_SECONDS` | how long an attempt may run | 3600 |
+//! | `CONVERTER_JOB` | the program, on one machine | beside this one |
+//! | `LOG`, `LOG_FORMAT` | log filter; `text` or `json` | `info`, `text` |
+
+use crate::launcher::{ChildConfig, JobConfig};
+use process::{LogFormat, config::Faults, config::Settings};
+use std::{num::NonZero, path::PathBuf, thread::available_parallelism};
+
+/// Everything the dispatcher is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Records and files.
+    pub storage_url: String,
+    /// Messages.
+    pub queue_url: String,
+    /// Jobs alive at once.
+    pub max_jobs: usize,
+    /// Seconds that a job may take to start.
+    pub pending_limit_seconds: u64,
+    /// Where attempts run.
+    pub runner: Runner,
+    /// Log filter.
+    pub log: String,
+    /// Log format.
+    pub log_format: LogFormat,
+}
+
+/// Where attempts run.
+#[derive(Clone, Debug)]
+pub enum Runner {
+    /// As Kubernetes Jobs.
+    Kubernetes(JobConfig),
+    /// As children of this process.
+    Children(ChildConfig),
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn from_env() -> Result<Self, Faults> {
+        Self::from_settings(Settings::from_env())
+    }
+
+    fn from_settings(mut settings: Settings) -> Result<Self, Faults> {
+        let storage_url: Option<String> =
+            settings.required("STORAGE_URL", "mongodb://... or file:FOLDER");
+        let queue_url: Option<String> = settings.required("QUEUE_URL", "amqp://... or file:FOLDER");
+        let log = settings.or("LOG", "info".to_owned());
+        let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
+        let pending_limit_seconds = settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", 300);
+        let max_jobs: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS");
+        let config = storage_url
+            .zip(queue_url)
+            .and_then(|(storage_url, queue_url)| {
+                let runner = runner(
+                    &mut settings,
+                    &storage_url,
+                    &queue_url,
+                    pending_limit_seconds,
+                )?;
+                let default_jobs = match runner {
+                    Runner::Kubernetes(_) => 10,
+                    Runner::Children(_) => available_parallelism().map_or(1, NonZero::get),
+                };
+                let max_jobs = max_jobs.map_or(default_jobs, NonZero::get);
+                Some(Self {
+                    storage_url,
+                    queue_url,
+                    max_jobs,
+                    pending_limit_seconds,
+                    runner,
+                    log,
+                    log_format,
+                })
+            });
+        settings.finish(config)
+    }
+
+    /// The settings of one machine, for the program that runs every service.
+    pub fn embedded(folder: &str, program: PathBuf) -> Self {
+        let url = format!("file:{folder}");
+        Self {
+            storage_url: url.clone(),
+            queue_url: url.clone(),
+            max_jobs: available_parallelism().map_or(1, NonZero::get),
+            pending_limit_seconds: 300,
+            runner: Runner::Children(ChildConfig {
+                program,
+                storage_url: url,
+                run_limit_seconds: 3600,
+            }),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Exactly two sets of back ends are tested; any other mix is refused.
+fn runner(
+    settings: &mut Settings,
+    storage: &str,
+    queue: &str,
+    pending_limit_seconds: u64,
+) -> Option<Runner> {
+    let run_limit_seconds = settings.or("CONVERTER_RUN_LIMIT_SECONDS", 3600);
+    match (storage.starts_with("mongodb"), queue.starts_with("amqp")) {
+        (true, true) => Some(Runner::Kubernetes(JobConfig {
+            namespace: settings.or("DISPATCHER_NAMESPACE", "default".to_owned()),
+            image: settings.required("CONVERTER_IMAGE", "the image of converter-job")?,
+            storage_url: settings.or("CONVERTER_STORAGE_URL", storage.to_owned()),
+            storage_secret: settings.optional("CONVERTER_STORAGE_SECRET"),
+            memory_mib: settings.or("CONVERTER_MEMORY_MIB", 512),
+            cpu_millis: settings.or("CONVERTER_CPU_MILLIS", 1000),
+            run_limit_seconds,
+            pending_limit_seconds,
+            ttl_seconds: settings.or("DISPATCHER_JOB_TTL_SECONDS", 600),
+        })),
+        (false, false) => Some(Runner::Children(ChildConfig {
+            program: settings.or("CONVERTER_JOB", beside_this("converter-job")),
+            storage_url: storage.to_owned(),
+            run_limit_seconds,
+        })),
+        _ => {
+            settings.fault(
+                "STORAGE_URL and QUEUE_URL do not fit: use mongodb:// with amqp://, or file: for both",
+            );
+            None
+        }
+    }
+}
+
+/// A program in the folder of the running one.
+pub fn beside_this(program: &str) -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_default();
+    this.with_file_name(program)
+}

@@ -1,0 +1,248 @@
+//! What to do next: a pure function from what is known to a list of actions.
+//!
+//! It looks at levels, never at events: whatever was missed, repeated or half done shows in the
+//! records and the jobs, and the next pass puts it right. `Known::jobs` must have been read before
+//! the records: then a job that no record stands for is stale, not new.
+
+use crate::launcher::{Job, Phase, job_name};
+use domain::{Cause, Change, Conversion, ConversionId, State};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{HashMap, HashSet};
+
+/// An attempt that has claimed its conversion and shows no life for this long has ended. Attempts
+/// show life every two seconds.
+pub const SILENCE: SignedDuration = SignedDuration::from_secs(12);
+/// A job whose record is final ends by itself within seconds; after this it is deleted.
+const LINGER: SignedDuration = SignedDuration::from_secs(60);
+/// A gateway that lives has announced a conversion after this long.
+const ANNOUNCE_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
+/// Limits that an operator sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Jobs alive at once.
+    pub jobs: usize,
+    /// How long a job may take to start.
+    pub pending: SignedDuration,
+}
+
+/// What one pass knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// When the records were read.
+    pub now: Timestamp,
+    /// Limits.
+    pub limits: Limits,
+    /// Whether a job that is not listed is certainly dead (children of this process) or may only
+    /// not be listed yet, or be alive without its Kubernetes object.
+    pub absent_is_dead: bool,
+    /// Jobs of ours, finished ones included.
+    pub jobs: Vec<Job>,
+    /// Queued conversions that are due, in the order of their turn.
+    pub due: Vec<Conversion>,
+    /// Running conversions.
+    pub running: Vec<Conversion>,
+    /// The records behind jobs that are alive and not in `running`.
+    pub others: Vec<Conversion>,
+    /// Conversions whose `video` message was never confirmed.
+    pub unannounced: Vec<Conversion>,
+    /// Conversions whose `mp3` event was never confirmed.
+    pub unpublished: Vec<Conversion>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write this change.
+    Change(ConversionId, Change),
+    /// Write `Dispatch` for this attempt, then create its job.
+    Dispatch(ConversionId, u32),
+    /// Create the job of the attempt that the record has, or adopt it.
+    Launch(ConversionId),
+    /// Delete a job.
+    Delete(String),
+    /// Publish the `video` message, then write `Announced`.
+    Announce(ConversionId),
+    /// Publish the `mp3` event, then write `Published`.
+    Publish(ConversionId),
+}
+
+/// What to do, and when to look again if nothing happens before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// In this order.
+    pub actions: Vec<Action>,
+    /// The earliest deadline among what is known.
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Plan {
+    fn wake_by(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |known| known.min(at)));
+    }
+}
+
+/// Decides one pass.
+pub fn decide(known: &Known) -> Plan {
+    let mut plan = Plan::default();
+    let jobs: HashMap<&str, &Job> = known
+        .jobs
+        .iter()
+        .map(|job| (job.name.as_str(), job))
+        .collect();
+    for record in &known.running {
+        let name = job_name(record.id, record.attempt);
+        match jobs.get(name.as_str()) {
+            Some(job) => present(known, record, job, &mut plan),
+            None => absent(known, record, &mut plan),
+        }
+    }
+    stale(known, &mut plan);
+    choose(known, &mut plan);
+    announce(known, &mut plan);
+    plan.actions.extend(
+        known
+            .unpublished
+            .iter()
+            .map(|record| Action::Publish(record.id)),
+    );
+    plan
+}
+
+/// A running record whose job is not listed.
+fn absent(known: &Known, record: &Conversion, plan: &mut Plan) {
+    if !record.is_claimed() {
+        // Nobody has worked on this attempt: creating its job, perhaps once more, is harmless.
+        plan.actions.push(Action::Launch(record.id));
+    } else if known.absent_is_dead || is_silent(known, record) {
+        plan.actions.push(release(record, Cause::Disruption));
+    } else {
+        plan.wake_by(silent_at(record));
+    }
+}
+
+/// A running record and its job.
+fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
+    let overdue = record.dispatched_at.unwrap_or(record.created_at) + known.limits.pending;
+    match &job.phase {
+        Phase::Failed(cause) => plan.actions.push(release(record, cause.clone())),
+        // Exit 0 without a verdict in the record: superseded by a second process of this very
+        // attempt, which may be at work still. Its silence decides.
+        Phase::Complete if is_silent(known, record) || !record.is_claimed() => {
+            let cause = Cause::Trouble("the job ended without a result".to_owned());
+            plan.actions.push(release(record, cause));
+        }
+        Phase::Complete => plan.wake_by(silent_at(record)),
+        Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
+            let why = why
+                .clone()
+                .unwrap_or_else(|| "the job did not start in time".to_owned());
+            plan.actions.push(release(record, Cause::NeverStarted(why)));
+            plan.actions.push(Action::Delete(job.name.clone()));
+        }
+        Phase::Running if !record.is_claimed() && overdue <= known.now => {
+            give_up(record, job, "started but never reached its storage", plan);
+        }
+        Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
+        Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
+            give_up(record, job, "fell silent", plan);
+        }
+        Phase::Waiting(_) | Phase::Running => plan.wake_by(silent_at(record)),
+    }
+}
+
+fn give_up(record: &Conversion, job: &Job, why: &str, plan: &mut Plan) {
+    plan.actions.push(release(
+        record,
+        Cause::Trouble(format!("attempt {} {why}", record.attempt)),
+    ));
+    plan.actions.push(Action::Delete(job.name.clone()));
+}
+
+fn release(record: &Conversion, cause: Cause) -> Action {
+    Action::Change(
+        record.id,
+        Change::Release {
+            attempt: record.attempt,
+            cause,
+        },
+    )
+}
+
+fn silent_at(record: &Conversion) -> Timestamp {
+    record
+        .alive_at
+        .or(record.dispatched_at)
+        .unwrap_or(record.created_at)
+        + SILENCE
+}
+
+fn is_silent(known: &Known, record: &Conversion) -> bool {
+    silent_at(record) <= known.now
+}
+
+/// Jobs that are alive though their record does not stand for them.
+fn stale(known: &Known, plan: &mut Plan) {
+    let records: HashMap<_, _> = known
+        .running
+        .iter()
+        .chain(&known.others)
+        .map(|record| (record.id, record))
+        .collect();
+    for job in known.jobs.iter().filter(|job| job.phase.is_alive()) {
+        let Some(record) = records.get(&job.conversion) else {
+            continue;
+        };
+        match record.state {
+            State::Running if record.attempt == job.attempt => {}
+            State::Succeeded | State::Failed if record.attempt == job.attempt => {
+                let until = record.finished_at.unwrap_or(known.now) + LINGER;
+                if until <= known.now {
+                    plan.actions.push(Action::Delete(job.name.clone()));
+                } else {
+                    plan.wake_by(until);
+                }
+            }
+            _ => plan.actions.push(Action::Delete(job.name.clone())),
+        }
+    }
+}
+
+/// Announces what its gateway could not. It gets a while to do so itself.
+fn announce(known: &Known, plan: &mut Plan) {
+    for record in &known.unannounced {
+        match record.created_at + ANNOUNCE_AFTER {
+            at if at <= known.now => plan.actions.push(Action::Announce(record.id)),
+            at => plan.wake_by(at),
+        }
+    }
+}
+
+/// Gives free slots to those whose turn it is.
+fn choose(known: &Known, plan: &mut Plan) {
+    let ended: HashSet<&str> = known
+        .jobs
+        .iter()
+        .filter(|job| !job.phase.is_alive())
+        .map(|job| job.name.as_str())
+        .collect();
+    let mut alive: HashSet<String> = known
+        .jobs
+        .iter()
+        .filter(|job| job.phase.is_alive())
+        .map(|job| job.name.clone())
+        .collect();
+    // Created, but not listed yet.
+    let expected = known
+        .running
+        .iter()
+        .map(|record| job_name(record.id, record.attempt));
+    alive.extend(expected.filter(|name| !ended.contains(name.as_str())));
+    let free = known.limits.jobs.saturating_sub(alive.len());
+    let chosen = known.due.iter().take(free);
+    plan.actions
+        .extend(chosen.map(|record| Action::Dispatch(record.id, record.attempt + 1)));
+}
+
+#[cfg(test)]
+mod simulation;

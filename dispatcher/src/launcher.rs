@@ -1,0 +1,120 @@
+//! Running one conversion: a Kubernetes Job on a cluster, a child process on one machine.
+
+mod child;
+mod kubernetes;
+
+pub use child::{ChildConfig, Children};
+pub use kubernetes::{JobConfig, Kubernetes};
+
+use domain::{Cause, Conversion, ConversionId};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What runs attempts.
+pub enum Launcher {
+    /// One Job per attempt.
+    Kubernetes(Kubernetes),
+    /// One child per attempt.
+    Children(Children),
+}
+
+/// A job as the dispatcher sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// `convert-CONVERSION-ATTEMPT`.
+    pub name: String,
+    /// Whose.
+    pub conversion: ConversionId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// Where a job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not started, with the reason where one is known.
+    Waiting(Option<String>),
+    /// At work.
+    Running,
+    /// Ended with exit code 0.
+    Complete,
+    /// Ended otherwise.
+    Failed(Cause),
+}
+
+impl Phase {
+    /// Whether a process may exist or come to exist.
+    pub const fn is_alive(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::Running)
+    }
+}
+
+/// Why a launcher did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something that is not ours has the job's name.
+    #[error("a foreign job has the name {0}")]
+    Foreign(String),
+    /// A quota or limit refused it: worth waiting for.
+    #[error("refused for now: {0}")]
+    Refused(String),
+    /// The cluster or the machine did not do it, or did it and did not answer.
+    #[error("cannot run jobs now: {0}")]
+    Unavailable(String),
+}
+
+/// The name of an attempt's job. It follows from the record, so creating it twice is seen.
+pub fn job_name(conversion: ConversionId, attempt: u32) -> String {
+    format!("convert-{conversion}-{attempt}")
+}
+
+impl Launcher {
+    /// Creates the job of the record's attempt, or adopts it where it exists.
+    pub async fn launch(&self, record: &Conversion) -> Result<(), Error> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.launch(record).await,
+            Self::Children(children) => children.launch(record),
+        }
+    }
+
+    /// Every job of ours, as last seen.
+    pub fn jobs(&self) -> Vec<Job> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.jobs(),
+            Self::Children(children) => children.jobs(),
+        }
+    }
+
+    /// Deletes a job; one that is gone is deleted already.
+    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.delete(name).await,
+            Self::Children(children) => {
+                children.kill(name);
+                Ok(())
+            }
+        }
+    }
+
+    /// Drops ended jobs that have been dealt with. A cluster does so by itself, after their TTL.
+    pub fn forget(&self, ended: &[String]) {
+        if let Self::Children(children) = self {
+            children.forget(ended);
+        }
+    }
+
+    /// Whether a job that is not listed cannot be running.
+    pub const fn absent_is_dead(&self) -> bool {
+        matches!(self, Self::Children(_))
+    }
+
+    /// Rung whenever a job has changed.
+    pub fn changed(&self) -> Arc<Notify> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.changed(),
+            Self::Children(children) => children.changed(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Attempts as Kubernetes Jobs. The only place that speaks to the API server.
+//!
+//! Jobs and their pods are watched, never polled; a watch that breaks is listed anew and until then
+//! keeps what it knew, so a failed list is never read as "nothing runs".
+
+mod job;
+mod phase;
+
+pub use job::JobConfig;
+
+use super::{Error, Job};
+use domain::Conversion;
+use futures::StreamExt;
+use job::{SELECTOR, SPEC_HASH, identity};
+use k8s_openapi::api::{batch::v1::Job as KubeJob, core::v1::Pod};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, PostParams},
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, Store},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use std::{fmt::Debug, hash::Hash, sync::Arc};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Our Jobs in one namespace.
+pub struct Kubernetes {
+    config: JobConfig,
+    api: Api<KubeJob>,
+    jobs: Store<KubeJob>,
+    pods: Store<Pod>,
+    changed: Arc<Notify>,
+}
+
+impl Kubernetes {
+    /// Connects (in a pod, or by KUBECONFIG) and waits until Jobs and pods have been listed once.
+    pub async fn open(config: JobConfig, token: &CancellationToken) -> Result<Self, Error> {
+        let client = Client::try_default().await.map_err(unavailable)?;
+        let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
+        let changed = Arc::new(Notify::new());
+        let jobs = watch(api.clone(), changed.clone(), token.clone());
+        let pods = watch(
+            Api::namespaced(client, &config.namespace),
+            changed.clone(),
+            token.clone(),
+        );
+        jobs.wait_until_ready().await.map_err(unavailable)?;
+        pods.wait_until_ready().await.map_err(unavailable)?;
+        Ok(Self {
+            config,
+            api,
+            jobs,
+            pods,
+            changed,
+        })
+    }
+
+    pub(super) async fn launch(&self, record: &Conversion) -> Result<(), Error> {
+        let job = job::build(&self.config, record);
+        match self.api.create(&PostParams::default(), &job).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
+            Err(kube::Error::Api(refusal)) if refusal.is_forbidden() => {
+                Err(Error::Refused(refusal.message.clone()))
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// A Job of this name exists: it is ours if it was made from the same record.
+    async fn adopt(&self, wanted: &KubeJob) -> Result<(), Error> {
+        let name = wanted.metadata.name.clone().unwrap_or_default();
+        let Some(found) = self.api.get_opt(&name).await.map_err(unavailable)? else {
+            return Err(Error::Unavailable(format!(
+                "{name} went away while it was looked at"
+            )));
+        };
+        if found.metadata.deletion_timestamp.is_some() {
+            return Err(Error::Unavailable(format!("{name} is still being deleted")));
+        }
+        let hash = |job: &KubeJob| {
+            job.metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(SPEC_HASH).cloned())
+        };
+        if identity(&found) == identity(wanted) && hash(&found) == hash(wanted) {
+            Ok(())
+        } else {
+            Err(Error::Foreign(name))
+        }
+    }
+
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        let pods = self.pods.state();
+        let ours = self.jobs.state();
+        ours.iter()
+            .filter_map(|job| phase::job(job, &pods))
+            .collect()
+    }
+
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
+        match self.api.delete(name, &DeleteParams::background()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(refusal)) if refusal.is_not_found() => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    pub(super) fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
+    }
+}
+
+fn unavailable(error: impl std::error::Error) -> Error {
+    let cause = error
+        .source()
+        .map_or_else(String::new, |cause| format!(": {cause}"));
+    Error::Unavailable(format!("{error}{cause}"))
+}
+
+/// Keeps a copy of all objects with our label up to date, and rings at each change.
+fn watch<K>(api: Api<K>, changed: Arc<Notify>, token: CancellationToken) -> Store<K>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash + Clone + Default,
+{
+    let (reader, writer) = reflector::store();
+    let events = watcher(api, watcher::Config::default().labels(SELECTOR)).default_backoff();
+    let mut events = Box::pin(events.reflect(writer).take_until(token.cancelled_owned()));
+    tokio::spawn(async move {
+        let mut broken = false;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(_) => {
+                    broken = false;
+                    changed.notify_one();
+                }
+                Err(error) if !broken => {
+                    tracing::warn!(error = %error, "the watch broke; it is set up again");
+                    broken = true;
+                }
+                Err(_) => {}
+            }
+        }
+    });
+    reader
+}

@@ -1,0 +1,272 @@
+//! The Job of one attempt, as a pure function of the record and the configuration.
+
+use super::super::job_name;
+use domain::Conversion;
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+            PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
+            SecretKeySelector, SecurityContext, Volume, VolumeMount,
+        },
+    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Selects everything this dispatcher has made.
+pub(super) const SELECTOR: &str = "app.kubernetes.io/managed-by=audio-converter-dispatcher";
+/// The conversion's id, as a label.
+pub(super) const CONVERSION: &str = "audio-converter.dev/conversion";
+/// The attempt's number, as a label.
+pub(super) const ATTEMPT: &str = "audio-converter.dev/attempt";
+/// Of everything in the spec, so that a Job of our name but not of our making is seen.
+pub(super) const SPEC_HASH: &str = "audio-converter.dev/spec-hash";
+
+/// Everything that is the same for all Jobs.
+#[derive(Clone, Debug)]
+pub struct JobConfig {
+    /// Where Jobs are made.
+    pub namespace: String,
+    /// The image of `converter-job`.
+    pub image: String,
+    /// Where the converter finds video and record, unless a secret says so.
+    pub storage_url: String,
+    /// Name of a Secret in the Jobs' namespace with the key `STORAGE_URL`.
+    pub storage_secret: Option<String>,
+    /// Memory limit in MiB; an attempt after one that ran out gets twice as much.
+    pub memory_mib: u32,
+    /// CPU limit in thousandths of a core.
+    pub cpu_millis: u32,
+    /// Seconds that an attempt may run.
+    pub run_limit_seconds: u64,
+    /// Seconds that a Job may wait for a node and its image.
+    pub pending_limit_seconds: u64,
+    /// Seconds that a finished Job stays to be looked at.
+    pub ttl_seconds: i32,
+}
+
+/// Beyond waiting and running, for starting and committing.
+const MARGIN_SECONDS: u64 = 60;
+/// No privileges are needed; the image has no such user either.
+const USER: i64 = 10001;
+
+/// Builds the Job of the record's attempt.
+pub(super) fn build(config: &JobConfig, record: &Conversion) -> Job {
+    let deadline = config.pending_limit_seconds + config.run_limit_seconds + MARGIN_SECONDS;
+    let spec = JobSpec {
+        // Attempts are the dispatcher's: their number lives in the record.
+        backoff_limit: Some(0),
+        // Counts waiting too.
+        active_deadline_seconds: i64::try_from(deadline).ok(),
+        ttl_seconds_after_finished: Some(config.ttl_seconds),
+        template: PodTemplateSpec {
+            metadata: Some(ObjectMeta {
+                labels: Some(labels(record)),
+                annotations: Some(annotations(record)),
+                ..ObjectMeta::default()
+            }),
+            spec: Some(pod(config, record)),
+        },
+        ..JobSpec::default()
+    };
+    let mut annotations = annotations(record);
+    annotations.insert(
+        SPEC_HASH.to_owned(),
+        hash_of(&serde_json::to_string(&spec).unwrap_or_default()),
+    );
+    Job {
+        metadata: ObjectMeta {
+            name: Some(job_name(record.id, record.attempt)),
+            namespace: Some(config.namespace.clone()),
+            labels: Some(labels(record)),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        spec: Some(spec),
+        status: None,
+    }
+}
+
+/// The labels that say whose Job it is.
+pub(super) fn identity(job: &Job) -> Option<(String, String)> {
+    let labels = job.metadata.labels.as_ref()?;
+    Some((
+        labels.get(CONVERSION)?.clone(),
+        labels.get(ATTEMPT)?.clone(),
+    ))
+}
+
+fn labels(record: &Conversion) -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", "converter-job".to_owned()),
+        (
+            "app.kubernetes.io/managed-by",
+            "audio-converter-dispatcher".to_owned(),
+        ),
+        (CONVERSION, record.id.to_string()),
+        (ATTEMPT, record.attempt.to_string()),
+        (
+            "audio-converter.dev/preset",
+            record.options.preset.to_string(),
+        ),
+        // A label has 63 characters of few kinds; the whole name is an annotation.
+        (
+            "audio-converter.dev/owner",
+            label_value(record.owner.as_str()),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn annotations(record: &Conversion) -> BTreeMap<String, String> {
+    [
+        ("audio-converter.dev/owner", record.owner.to_string()),
+        ("audio-converter.dev/video-name", record.name.to_string()),
+        ("audio-converter.dev/video", record.video.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// The text itself where it may be a label, else a hash of it.
+fn label_value(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    let fits = text.len() <= 63
+        && text.starts_with(plain)
+        && text.ends_with(plain)
+        && text
+            .chars()
+            .all(|c| plain(c) || matches!(c, '-' | '_' | '.'));
+    if fits { text.to_owned() } else { hash_of(text) }
+}
+
+fn hash_of(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn pod(config: &JobConfig, record: &Conversion) -> PodSpec {
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        // Killing it loses nothing: the next attempt begins anew.
+        termination_grace_period_seconds: Some(5),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..SeccompProfile::default()
+            }),
+            ..PodSecurityContext::default()
+        }),
+        containers: vec![container(config, record)],
+        volumes: Some(vec![Volume {
+            name: "tmp".to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource {
+                size_limit: Some(Quantity("16Mi".to_owned())),
+                ..EmptyDirVolumeSource::default()
+            }),
+            ..Volume::default()
+        }]),
+        ..PodSpec::default()
+    }
+}
+
+fn container(config: &JobConfig, record: &Conversion) -> Container {
+    Container {
+        name: "converter-job".to_owned(),
+        image: Some(config.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(vec!["attempt".to_owned()]),
+        env: Some(environment(config, record)),
+        resources: Some(resources(config, record)),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                add: None,
+            }),
+            ..SecurityContext::default()
+        }),
+        // The attempt writes its reason there; the end of the log stands in if it could not.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![VolumeMount {
+            name: "tmp".to_owned(),
+            mount_path: "/tmp".to_owned(),
+            ..VolumeMount::default()
+        }]),
+        ..Container::default()
+    }
+}
+
+fn environment(config: &JobConfig, record: &Conversion) -> Vec<EnvVar> {
+    let plain = |name: &str, value: String| EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        value_from: None,
+    };
+    let storage = match &config.storage_secret {
+        None => plain("STORAGE_URL", config.storage_url.clone()),
+        Some(secret) => EnvVar {
+            name: "STORAGE_URL".to_owned(),
+            value: None,
+            value_from: Some(EnvVarSource {
+                secret_key_ref: Some(SecretKeySelector {
+                    name: secret.clone(),
+                    key: "STORAGE_URL".to_owned(),
+                    optional: None,
+                }),
+                ..EnvVarSource::default()
+            }),
+        },
+    };
+    vec![
+        storage,
+        plain("CONVERSION_ID", record.id.to_string()),
+        plain("ATTEMPT", record.attempt.to_string()),
+        plain("RUN_LIMIT_SECONDS", config.run_limit_seconds.to_string()),
+        plain("LOG_FORMAT", "json".to_owned()),
+    ]
+}
+
+fn resources(config: &JobConfig, record: &Conversion) -> ResourceRequirements {
+    let memory = config.memory_mib * if record.out_of_memory { 2 } else { 1 };
+    let amounts = |cpu: u32, memory: u32| -> BTreeMap<String, Quantity> {
+        [
+            ("cpu", format!("{cpu}m")),
+            ("memory", format!("{memory}Mi")),
+        ]
+        .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
+        .into()
+    };
+    ResourceRequirements {
+        // A conversion takes all the processor time it is given; it asks for a tenth to be placed.
+        requests: Some(amounts((config.cpu_millis / 10).max(1), memory)),
+        limits: Some(amounts(config.cpu_millis, memory)),
+        claims: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_cannot_be_labels_are_hashed() {
+        assert_eq!(label_value("ada"), "ada");
+        for name in ["ada@example.org", "Ада", "-ada", &"a".repeat(64)] {
+            assert_eq!(label_value(name).len(), 16, "{name}");
+        }
+    }
+}
