@@ -1,0 +1,3 @@
+module audio-converter/tests/cluster/pause
+
+go 1.21
