@@ -4,9 +4,11 @@
 use secrecy::SecretString;
 use std::{fmt::Display, str::FromStr};
 
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// A reader of settings that remembers what is wrong.
 pub struct Settings {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Lookup,
     faults: Vec<String>,
 }
 

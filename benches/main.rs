@@ -1,0 +1,60 @@
+//! The measurements that the project's claims rest on: both sides in one run, on the same input.
+//!
+//! `make bench` runs all of them, `make bench ONLY=name` one. Each prints a table and writes
+//! `target/bench/NAME.json`. Wall times vary a lot between runs, ratios within one run do not:
+//! every wall ratio is the median over interleaved pairs.
+
+mod converter;
+mod idle;
+mod report;
+mod server;
+mod upload;
+
+use report::Row;
+use std::{path::PathBuf, process::ExitCode};
+
+type Result<T = ()> = anyhow::Result<T>;
+type Measurement = fn() -> Result<Vec<Row>>;
+
+const ALL: &[(&str, Measurement)] = &[
+    ("converter", converter::measure),
+    ("upload", upload::measure),
+    ("idle", idle::measure),
+];
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    if let [floor, path] = &arguments[..]
+        && floor == upload::FLOOR
+    {
+        upload::floor(path.as_ref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut met = true;
+    for (name, measure) in ALL
+        .iter()
+        .filter(|(name, _)| arguments.is_empty() || arguments.iter().any(|only| only == name))
+    {
+        eprintln!("\n{name}");
+        let rows = measure()?;
+        report::write(name, &rows)?;
+        met &= rows.iter().all(Row::is_met);
+    }
+    Ok(if met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A program of this workspace, built for release beside this one.
+fn program(name: &str) -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_default();
+    this.ancestors()
+        .nth(2)
+        .map(|folder| folder.join(name))
+        .unwrap_or_default()
+}

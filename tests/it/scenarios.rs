@@ -1,0 +1,64 @@
+//! The scenarios. Each is one story, told to both stacks unless it can only happen on one.
+
+mod bad_input;
+mod deaths;
+mod original;
+mod repeats;
+mod uploads;
+
+use crate::{
+    Result,
+    stack::{Settings, Stack, Which},
+};
+use futures::future::LocalBoxFuture;
+
+/// A story and the stack that it wants.
+pub(crate) struct Scenario {
+    /// A sentence.
+    pub(crate) name: &'static str,
+    /// What must be different from the default.
+    pub(crate) settings: Settings,
+    /// The only stack that it can be told to.
+    pub(crate) only: Option<Which>,
+    /// The story.
+    pub(crate) test: for<'a> fn(&'a mut Stack) -> LocalBoxFuture<'a, Result>,
+}
+
+const USUAL: Settings = Settings {
+    max_jobs: 3,
+    job_ttl_seconds: 600,
+    max_upload_bytes: 64 << 20,
+};
+
+macro_rules! scenarios {
+    ($($module:ident::$name:ident $(, $field:ident: $value:expr)* ;)*) => {
+        /// All of them.
+        pub(crate) const ALL: &[Scenario] = &[$(Scenario {
+            name: stringify!($name),
+            test: |stack| Box::pin($module::$name(stack)),
+            $($field: $value,)*
+            ..USUALLY
+        },)*];
+    };
+}
+
+const USUALLY: Scenario = Scenario {
+    name: "",
+    settings: USUAL,
+    only: None,
+    test: |_| Box::pin(async { Ok(()) }),
+};
+
+scenarios! {
+    uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
+    deaths::the_dispatcher_is_killed_ten_times;
+    deaths::a_killed_converter_is_replaced_within_20_s;
+    deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);
+    deaths::messages_lost_while_the_server_is_down, only: Some(Which::Embedded);
+    repeats::every_attempt_is_started_twice;
+    repeats::the_same_message_three_times_makes_one_job;
+    repeats::one_idempotency_key_makes_one_conversion;
+    bad_input::each_bad_file_has_its_reason;
+    bad_input::strangers_see_nothing, settings: Settings { max_upload_bytes: 1 << 20, ..USUAL };
+    original::its_clients_work_unchanged;
+}

@@ -1,0 +1,147 @@
+//! Parts die, and what was accepted still comes to its end.
+
+use crate::{
+    Result,
+    client::LONG,
+    clips,
+    judge::{Accepted, one_mp3_each, upload_all},
+    process::{output_of, with_environment},
+    stack::Stack,
+    wait,
+};
+use anyhow::{Context, ensure};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+pub(super) async fn the_dispatcher_is_killed_ten_times(stack: &mut Stack) -> Result {
+    let user = stack.user("ada").await?;
+    let mut uploads = Vec::new();
+    for n in 0..6 {
+        uploads.push((
+            user.clone(),
+            clips::clip(stack.folder(), 300 + 150 * n, 20.0)?,
+        ));
+    }
+    let killing = async {
+        for _ in 0..10 {
+            pause_up_to(Duration::from_millis(1500)).await;
+            stack.kill_dispatcher().await?;
+        }
+        Ok(())
+    };
+    let (accepted, ()) = tokio::try_join!(upload_all(uploads), killing)?;
+    one_mp3_each(stack, &accepted).await
+}
+
+pub(super) async fn a_killed_converter_is_replaced_within_20_s(stack: &mut Stack) -> Result {
+    let user = stack.user("ada").await?;
+    // Long enough to be killed while it is at work.
+    let clip = clips::clip(stack.folder(), 440, 900.0)?;
+    let id = user.upload(&clip).await?;
+    let first = converter_of(&id).await?;
+    wait::until_true("the conversion to be claimed", LONG, async || {
+        Ok(user.conversion(&id).await?["progress"].is_number())
+    })
+    .await?;
+    output_of(Command::new("kill").args(["-9", &first.to_string()]), None)?;
+    let killed = Instant::now();
+    wait::until_true("the next attempt to be at work", LONG, async || {
+        let record = user.conversion(&id).await?;
+        ensure!(record["state"] != "failed", "{record}");
+        Ok(record["attempt"] == 2 && record["progress"].is_number())
+    })
+    .await?;
+    let took = killed.elapsed();
+    ensure!(took < Duration::from_secs(20), "it took {took:?}");
+    one_mp3_each(
+        stack,
+        &[Accepted {
+            client: user,
+            id,
+            clip,
+        }],
+    )
+    .await
+}
+
+pub(super) async fn broker_wiped_and_all_jobs_deleted(stack: &mut Stack) -> Result {
+    let user = stack.user("ada").await?;
+    let mut uploads = Vec::new();
+    for n in 0..5 {
+        uploads.push((
+            user.clone(),
+            clips::clip(stack.folder(), 300 + 150 * n, 240.0)?,
+        ));
+    }
+    let accepted = upload_all(uploads).await?;
+    let Stack::Cluster(cluster) = &*stack else {
+        return Ok(());
+    };
+    wait::until_true("Jobs", LONG, async || Ok(!cluster.jobs()?.is_empty())).await?;
+    cluster.wipe_broker()?;
+    cluster.kubectl(&["delete", "jobs", "--all", "--wait=false"], None)?;
+    let wiped = Instant::now();
+    wait::until_true("work to go on", LONG, async || {
+        let jobs = cluster.kubectl(
+            &["get", "jobs", "-o", "jsonpath={.items[*].status.active}"],
+            None,
+        )?;
+        Ok(jobs.contains('1'))
+    })
+    .await?;
+    ensure!(
+        wiped.elapsed() < Duration::from_secs(60),
+        "healed after {:?}",
+        wiped.elapsed()
+    );
+    one_mp3_each(stack, &accepted).await
+}
+
+pub(super) async fn messages_lost_while_the_server_is_down(stack: &mut Stack) -> Result {
+    let user = stack.user("ada").await?;
+    let mut uploads = Vec::new();
+    for n in 0..4 {
+        uploads.push((
+            user.clone(),
+            clips::clip(stack.folder(), 300 + 150 * n, 60.0)?,
+        ));
+    }
+    let accepted = upload_all(uploads).await?;
+    let Stack::Embedded(server) = &mut *stack else {
+        return Ok(());
+    };
+    server.stop().await?;
+    let data = server.data_folder();
+    for name in [
+        "messages.sqlite",
+        "messages.sqlite-wal",
+        "messages.sqlite-shm",
+    ] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    server.restart().await?;
+    for upload in &accepted {
+        user.mp3(&upload.id).await?;
+    }
+    Ok(())
+}
+
+/// The process that works on a conversion, in a pod or not.
+async fn converter_of(id: &str) -> Result<i32> {
+    let entry = format!("CONVERSION_ID={id}");
+    wait::until("the converter's process", LONG, async || {
+        Ok(with_environment(&entry, "attempt").first().copied())
+    })
+    .await
+    .context("is this machine the node?")
+}
+
+/// A moment of random length: the faults must not always hit the same line.
+async fn pause_up_to(limit: Duration) {
+    let moment = limit.mul_f64(rand::random());
+    tokio::time::interval_at(tokio::time::Instant::now() + moment, limit)
+        .tick()
+        .await;
+}

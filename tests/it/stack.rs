@@ -1,0 +1,169 @@
+//! The system under test: all of it, as its users run it.
+
+pub(crate) mod cluster;
+mod embedded;
+
+use crate::{Result, client::Client, process::output_of, process::program};
+use cluster::Cluster;
+use embedded::Embedded;
+use queue::Mp3Message;
+use std::{path::Path, process::Command};
+
+/// Which back ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// One process, files and SQLite.
+    Embedded,
+    /// RabbitMQ, MongoDB, MariaDB, Kubernetes.
+    Cluster,
+}
+
+impl Which {
+    /// For the test's name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
+/// What a scenario wants to be different.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Jobs alive at once (on a cluster).
+    pub(crate) max_jobs: usize,
+    /// Seconds that a finished Job stays.
+    pub(crate) job_ttl_seconds: u32,
+    /// Longest video.
+    pub(crate) max_upload_bytes: u64,
+}
+
+/// A running system with one data store of its own.
+pub(crate) enum Stack {
+    /// See [`Which`].
+    Embedded(Embedded),
+    /// See [`Which`].
+    Cluster(Cluster),
+}
+
+/// Why this stack cannot run here, if so.
+pub(crate) fn absent(which: Which) -> Option<String> {
+    let missing = |name: &&str| std::env::var(name).is_err();
+    let needed = [
+        "KUBECONFIG",
+        "MONGODB_URL",
+        "AMQP_URL",
+        "MYSQL_URL",
+        "CONVERTER_IMAGE",
+    ];
+    match which {
+        Which::Embedded => None,
+        Which::Cluster => needed
+            .iter()
+            .find(|name| missing(name))
+            .map(|name| format!("{name} is not set")),
+    }
+}
+
+macro_rules! on {
+    ($self:expr, $stack:ident => $call:expr) => {
+        match $self {
+            Stack::Embedded($stack) => $call,
+            Stack::Cluster($stack) => $call,
+        }
+    };
+}
+
+impl Stack {
+    /// Starts everything and waits until it answers.
+    pub(crate) async fn start(which: Which, settings: &Settings) -> Result<Self> {
+        Ok(match which {
+            Which::Embedded => Self::Embedded(Embedded::start(settings).await?),
+            Which::Cluster => Self::Cluster(Cluster::start(settings).await?),
+        })
+    }
+
+    /// Where the gateway is.
+    pub(crate) fn url(&self) -> &str {
+        on!(self, stack => &stack.url)
+    }
+
+    /// A folder for the test's own files.
+    pub(crate) fn folder(&self) -> &Path {
+        on!(self, stack => stack.folder.path())
+    }
+
+    /// Adds a user and signs them in.
+    pub(crate) async fn user(&self, name: &str) -> Result<Client> {
+        let password = format!("{name}'s long password");
+        let mut command = Command::new(program("auth"));
+        command
+            .args(["user", "add", name])
+            .env("AUTH_PASSWORD", &password);
+        command.env(
+            "AUTH_DATABASE_URL",
+            on!(self, stack => stack.accounts_url()),
+        );
+        output_of(&mut command, None)?;
+        Client::sign_in(self.url(), name, &password).await
+    }
+
+    /// kill -9 of whatever dispatches, and a new one in its place.
+    pub(crate) async fn kill_dispatcher(&mut self) -> Result {
+        on!(self, stack => stack.kill_dispatcher().await)
+    }
+
+    /// The address of the messages. On one machine only one process may have it open.
+    pub(crate) fn queue_url(&self) -> String {
+        on!(self, stack => stack.queue_url())
+    }
+
+    /// How many MP3 files are stored, whole or not, counted without the system's own code.
+    pub(crate) async fn stored_mp3s(&self) -> Result<usize> {
+        on!(self, stack => stack.stored_mp3s().await)
+    }
+
+    /// Ends the system and returns every `mp3` event that it published; expects `count` of them.
+    pub(crate) async fn events(&mut self, count: usize) -> Result<Vec<Mp3Message>> {
+        on!(self, stack => stack.events(count).await)
+    }
+
+    /// Prints logs and the state of Jobs and pods.
+    pub(crate) fn tell(&self) {
+        on!(self, stack => stack.tell());
+    }
+
+    /// Ends everything and removes what is left.
+    pub(crate) async fn end(self) {
+        on!(self, stack => stack.end().await);
+    }
+}
+
+/// Takes `count` events from the queue, acking each, then whatever follows within a second.
+async fn take_events(queue: &queue::Queue, count: usize) -> Result<Vec<Mp3Message>> {
+    use queue::{Item, Message, Topic};
+    use std::time::Duration;
+    let mut consumer = queue.consume(Topic::Mp3).await?;
+    let mut events = Vec::new();
+    loop {
+        let limit = Duration::from_secs(if events.len() < count { 60 } else { 1 });
+        match tokio::time::timeout(limit, consumer.next()).await {
+            Ok(Item::Reconnected) => {}
+            Ok(Item::Delivery(delivery)) => {
+                if let Ok(Message::Mp3(event)) = delivery.message() {
+                    events.push(event.clone());
+                }
+                delivery.ack().await?;
+            }
+            Err(_) => return Ok(events),
+        }
+    }
+}
+
+/// A port of this machine that nobody has.
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
+}

@@ -1,0 +1,121 @@
+//! One machine: `audio-converter serve` with its data in a folder of the test's own.
+
+use super::{Settings, free_port, take_events};
+use crate::{
+    Result,
+    process::{Process, with_environment},
+    wait,
+};
+use queue::{Mp3Message, Queue};
+use std::{path::PathBuf, time::Duration};
+use tempfile::TempDir;
+
+/// The running server.
+pub(crate) struct Embedded {
+    pub(super) url: String,
+    pub(super) folder: TempDir,
+    listen: String,
+    server: Process,
+}
+
+impl Embedded {
+    pub(super) async fn start(_: &Settings) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let server = serve(&listen, &folder)?;
+        let mut stack = Self {
+            url: format!("http://{listen}"),
+            folder,
+            listen,
+            server,
+        };
+        stack.answers().await?;
+        Ok(stack)
+    }
+
+    async fn answers(&mut self) -> Result {
+        let url = format!("{}/healthz", self.url);
+        wait::until_true(
+            "the server to answer",
+            Duration::from_secs(60),
+            async || {
+                self.server.must_run()?;
+                Ok(reqwest::get(&url).await?.status().is_success())
+            },
+        )
+        .await
+    }
+
+    /// Where it keeps everything.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn data(&self) -> String {
+        self.data_folder().display().to_string()
+    }
+
+    pub(super) fn accounts_url(&self) -> String {
+        format!("file:{}/accounts.sqlite", self.data())
+    }
+
+    pub(super) fn storage_url(&self) -> String {
+        format!("file:{}", self.data())
+    }
+
+    pub(super) fn queue_url(&self) -> String {
+        self.storage_url()
+    }
+
+    pub(super) async fn kill_dispatcher(&mut self) -> Result {
+        self.stop().await?;
+        self.restart().await
+    }
+
+    /// kill -9, and waits until its children have seen that it is gone.
+    pub(crate) async fn stop(&mut self) -> Result {
+        self.server.kill();
+        let entry = format!("STORAGE_URL={}", self.storage_url());
+        wait::until_true("the children to end", Duration::from_secs(10), async || {
+            Ok(with_environment(&entry, "attempt").is_empty())
+        })
+        .await
+    }
+
+    /// Starts it anew on the same data.
+    pub(crate) async fn restart(&mut self) -> Result {
+        self.server = serve(&self.listen, &self.folder)?;
+        self.answers().await
+    }
+
+    pub(super) async fn stored_mp3s(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(self.data_folder().join("mp3s"))?.count())
+    }
+
+    pub(super) async fn events(&mut self, count: usize) -> Result<Vec<Mp3Message>> {
+        let queue_url = self.queue_url();
+        self.stop().await?;
+        take_events(&Queue::open(&queue_url).await?, count).await
+    }
+
+    pub(super) fn tell(&self) {
+        self.server.tell();
+    }
+
+    pub(super) async fn end(mut self) {
+        if let Err(error) = self.stop().await {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn serve(listen: &str, folder: &TempDir) -> Result<Process> {
+    let data = folder.path().join("data").display().to_string();
+    let arguments = ["serve", "--listen", listen, "--data", &data];
+    Process::start(
+        "audio-converter",
+        &arguments,
+        &[("LOG", "info,dispatcher=debug".to_owned())],
+        folder.path(),
+    )
+}
