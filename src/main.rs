@@ -1,1 +1,38 @@
-fn main() {}
+//! `audio-converter`: the whole system in one process, and the command line that talks to it.
+//!
+//! Exit codes: 0 done, 1 something failed, 2 the call was wrong, 4 not signed in.
+
+mod client;
+mod command;
+mod config;
+mod convert;
+mod data;
+mod download;
+mod embedded;
+mod error;
+mod list;
+mod local;
+mod login;
+mod program;
+mod remote;
+mod serve;
+mod server;
+mod status;
+mod target;
+mod terminal;
+mod tone;
+mod trial;
+mod unit;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match command::run(command::Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&error);
+            ExitCode::from(error.exit())
+        }
+    }
+}

@@ -59,6 +59,6 @@ fn run(which: Which, scenario: &scenarios::Scenario) -> std::result::Result<(), 
             stack.tell();
         }
         stack.end().await;
-        result.map_err(|error| Failed::from(format!("{error:?}")))
+        result.map_err(|error| Failed::from(format!("{error:#}")))
     })
 }

@@ -1,6 +1,9 @@
 //! The log of a process: text for people, JSON lines for machines, always to standard error.
 
-use std::{io, str::FromStr};
+use std::{
+    io::{self, IsTerminal},
+    str::FromStr,
+};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -31,6 +34,7 @@ pub fn init(filter: &str, format: LogFormat) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let log = tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_env_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")));
     let _ = match format {
         LogFormat::Text => log.try_init(),

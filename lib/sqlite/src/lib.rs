@@ -6,7 +6,7 @@ use bb8::Pool as Bb8Pool;
 use diesel::{ConnectionError, ConnectionResult, SqliteConnection};
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
-    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, PoolError},
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, PoolError, RecyclingMethod},
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
@@ -50,9 +50,14 @@ pub async fn open(path: &Path, migrations: EmbeddedMigrations) -> Result<Pool, E
     let shown = path.display().to_string();
     let mut config = ManagerConfig::<Connection>::default();
     config.custom_setup = Box::new(|url| Box::pin(connect(url.to_owned())));
+    // A file does not hang up, so no query asks it before each use.
+    config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::new_with_config(shown.clone(), config);
     let opened = async {
-        let pool = Bb8Pool::builder().max_size(CONNECTIONS).build(manager).await?;
+        let pool = Bb8Pool::builder()
+            .max_size(CONNECTIONS)
+            .build(manager)
+            .await?;
         pool.get().await.map(drop).map_err(|error| match error {
             bb8::RunError::User(error) => error,
             bb8::RunError::TimedOut => PoolError::ConnectionError(ConnectionError::BadConnection(
@@ -61,14 +66,22 @@ pub async fn open(path: &Path, migrations: EmbeddedMigrations) -> Result<Pool, E
         })?;
         Ok(pool)
     };
-    let pool = opened.await.map_err(|cause| Error::Open { path: shown.clone(), cause })?;
-    migrate(&pool, migrations).await.map_err(|cause| Error::Migrate { path: shown, cause })?;
+    let pool = opened.await.map_err(|cause| Error::Open {
+        path: shown.clone(),
+        cause,
+    })?;
+    migrate(&pool, migrations)
+        .await
+        .map_err(|cause| Error::Migrate { path: shown, cause })?;
     Ok(pool)
 }
 
 async fn connect(url: String) -> ConnectionResult<Connection> {
     let mut connection = Connection::establish(&url).await?;
-    connection.batch_execute(PRAGMAS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection
+        .batch_execute(PRAGMAS)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 
@@ -77,11 +90,10 @@ async fn migrate(pool: &Pool, migrations: EmbeddedMigrations) -> Result<(), Stri
     // Several processes may open a new file at once: the first to hold the write lock migrates, the
     // others then find nothing to do.
     let run = connection.spawn_blocking(move |connection| {
-        use diesel::connection::SimpleConnection;
-        connection.batch_execute("BEGIN IMMEDIATE")?;
-        let result = connection.run_pending_migrations(migrations).map(drop).map_err(|error| error.to_string());
-        connection.batch_execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-        Ok(result)
+        let migrated = connection.immediate_transaction(|connection| {
+            connection.run_pending_migrations(migrations).map(drop)
+        });
+        Ok(migrated.map_err(|error: Box<dyn std::error::Error + Send + Sync>| error.to_string()))
     });
-    run.await.map_err(|error: diesel::result::Error| error.to_string())?
+    run.await.map_err(|error| error.to_string())?
 }

@@ -3,8 +3,9 @@
 use crate::{Error, Storage, embedded, mongo};
 use bytes::Bytes;
 use domain::{Mp3Id, PendingKind, Sha256, VideoId};
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use std::{
+    mem,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -58,6 +59,8 @@ pub struct BlobWriter {
     storage: Storage,
     file: PendingKind,
     touched: Instant,
+    /// Whether every step so far was done to its end: none failed, none was cancelled half-way.
+    sound: bool,
 }
 
 /// How often a writer renews its marker; the sweeper waits for ten minutes of silence.
@@ -80,11 +83,13 @@ impl BlobWriter {
             storage,
             file,
             touched: Instant::now(),
+            sound: true,
         })
     }
 
     /// Appends bytes. Returns when there is room for more, so a slow store slows its client down.
     pub async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.begin()?;
         if self.touched.elapsed() > TOUCH_EVERY {
             self.storage.touch(self.file).await?;
             self.touched = Instant::now();
@@ -92,41 +97,68 @@ impl BlobWriter {
         match &mut self.sink {
             Sink::Mongo(writer) => writer.append(bytes).await,
             Sink::Embedded(writer) => writer.append(bytes).await,
-        }
+        }?;
+        self.sound = true;
+        Ok(())
     }
 
     /// Writes over bytes that were appended before, within the first 128 KiB: an MP3's header is
     /// known only at its end.
     pub async fn patch(&mut self, offset: u64, bytes: Bytes) -> Result<(), Error> {
+        self.begin()?;
         match &mut self.sink {
             Sink::Mongo(writer) => writer.patch(offset, &bytes),
             Sink::Embedded(writer) => writer.patch(offset, bytes).await,
+        }?;
+        self.sound = true;
+        Ok(())
+    }
+
+    /// A file with a gap is never finished.
+    fn begin(&mut self) -> Result<(), Error> {
+        if mem::take(&mut self.sound) {
+            Ok(())
+        } else {
+            Err(Error::Unavailable("an earlier write failed".to_owned()))
         }
     }
 
     /// Makes the file durable and visible under its name. Its marker stays until a record names it.
     ///
     /// # Errors
-    /// Also when the sweeper took the writer for dead: the file is then gone. After any error the
-    /// file must be deleted with [`Storage::delete`].
-    pub async fn finish(self) -> Result<Blob, Error> {
-        let blob = match self.sink {
-            Sink::Mongo(writer) => writer.finish().await,
-            Sink::Embedded(writer) => writer.finish().await,
+    /// Also when the sweeper took the writer for dead. After any error the file must be deleted with
+    /// [`Storage::delete`]; the marker is best left to the sweeper.
+    pub async fn finish(mut self) -> Result<Blob, Error> {
+        self.begin()?;
+        match &mut self.sink {
+            Sink::Mongo(writer) => writer.flush().await,
+            Sink::Embedded(writer) => writer.flush().await,
         }?;
-        self.storage.touch(self.file).await?;
-        Ok(blob)
+        // Between the bytes and the name: whoever sees the file knows that it has a marker. On
+        // MongoDB this is also the write whose journal entry makes the chunks before it durable.
+        if let Err(error) = self.storage.touch(self.file).await {
+            let _ = self.storage.delete(self.file).await;
+            return Err(error);
+        }
+        match self.sink {
+            Sink::Mongo(writer) => writer.commit().await,
+            Sink::Embedded(writer) => writer.commit().await,
+        }
     }
 
-    /// Deletes what was written, and the marker.
+    /// Deletes what was written, and the marker; where a write has failed the marker stays, since the
+    /// server may yet carry that write out.
     pub async fn discard(self) -> Result<(), Error> {
         // What is still being written must have ended first, or it would come after the deletion.
-        match self.sink {
-            Sink::Mongo(writer) => writer.close().await,
+        let ended = match self.sink {
+            Sink::Mongo(writer) => writer.close().await && self.sound,
             Sink::Embedded(writer) => writer.close().await,
-        }
+        };
         self.storage.delete(self.file).await?;
-        self.storage.forget(self.file).await
+        if ended {
+            self.storage.forget(self.file).await?;
+        }
+        Ok(())
     }
 }
 
@@ -144,7 +176,9 @@ enum Source {
 }
 
 /// What [`BlobReader::stream`] reads at a time.
-const STREAM_STEP: u64 = 1 << 20;
+const STREAM_STEP: usize = 1 << 20;
+/// Steps that it reads at once: while one is sent, the next is fetched.
+const STREAM_AHEAD: usize = 2;
 
 impl BlobReader {
     pub(crate) async fn open(storage: &Storage, name: Name) -> Result<Self, Error> {
@@ -180,11 +214,16 @@ impl BlobReader {
 
     /// The bytes of `range` in order, a MiB at a time.
     pub fn stream(self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, Error>> + Send {
-        stream::try_unfold((self, range), |(reader, range)| async move {
-            let step = STREAM_STEP.min(range.end.saturating_sub(range.start));
-            let bytes = reader.read_at(range.start, step).await?;
-            let next = range.start + bytes.len() as u64..range.end;
-            Ok((!bytes.is_empty()).then_some((bytes, (reader, next))))
-        })
+        let end = range.end.min(self.length);
+        let steps = (range.start..end).step_by(STREAM_STEP);
+        let read = move |start| {
+            let reader = self.clone();
+            async move {
+                reader
+                    .read_at(start, (end - start).min(STREAM_STEP as u64))
+                    .await
+            }
+        };
+        stream::iter(steps).map(read).buffered(STREAM_AHEAD)
     }
 }

@@ -3,13 +3,15 @@
 //! Several processes have it open: the server and each of its converters.
 
 mod file;
+#[cfg(test)]
+mod plans;
 pub(crate) mod schema;
 
 pub(crate) use file::{Reader, Writer};
 
-use crate::{AddError, Error, Page, Work, blob::Name, columns::Columns};
+use crate::{Error, Page, Work, blob::Name, columns::Columns};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, dsl,
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use diesel_async::RunQueryDsl;
@@ -18,7 +20,7 @@ use domain::{Conversion, ConversionId, Mp3Id, Pending, State, UserName, Video, V
 use jiff::Timestamp;
 use schema::{conversions, pending, videos};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{path::Path, sync::Arc};
+use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -37,7 +39,7 @@ type Connection<'a> = bb8::PooledConnection<
 impl Embedded {
     pub(crate) async fn open(folder: &Path) -> Result<Self, Error> {
         for name in ["videos", "mp3s"] {
-            std::fs::create_dir_all(folder.join(name))?;
+            make_folder(&folder.join(name))?;
         }
         let pool = sqlite::open(&folder.join("records.sqlite"), MIGRATIONS)
             .await
@@ -106,11 +108,11 @@ impl Embedded {
             videos::body.eq(json(video)?),
         );
         let mut connection = self.connection().await?;
-        diesel::insert_into(videos::table)
+        let inserted = diesel::insert_into(videos::table)
             .values(row)
             .execute(&mut connection)
-            .await?;
-        Ok(())
+            .await;
+        if_new(inserted).map(drop)
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
@@ -147,7 +149,8 @@ impl Embedded {
         parse_all(query.load(&mut self.connection().await?).await?)
     }
 
-    pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<(), AddError> {
+    /// False where one of this id or this key is there already.
+    pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<bool, Error> {
         let row = (
             conversions::id.eq(record.id.to_string()),
             conversions::version.eq(0),
@@ -159,22 +162,7 @@ impl Embedded {
             .values(row)
             .execute(&mut connection)
             .await;
-        drop(connection);
-        match inserted {
-            Ok(_) => Ok(()),
-            Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
-                let key = record
-                    .idempotency
-                    .as_ref()
-                    .map_or("", |idempotency| &idempotency.key);
-                let first = self
-                    .conversion_of_key(&record.owner, key)
-                    .await?
-                    .ok_or(Error::NotFound)?;
-                Err(AddError::Duplicate(Box::new(first)))
-            }
-            Err(error) => Err(Error::from(error).into()),
-        }
+        if_new(inserted)
     }
 
     pub(crate) async fn conversion(
@@ -266,6 +254,7 @@ impl Embedded {
         let all = all
             .order((conversions::created_at, conversions::id))
             .into_boxed();
+        // `NOT column` to the letter: so the partial indexes say it, and only then are they used.
         let open = [State::Queued.as_str(), State::Running.as_str()];
         let query = match work {
             Work::Due(now) => all
@@ -273,10 +262,10 @@ impl Embedded {
                 .filter(conversions::not_before.le(now.as_millisecond())),
             Work::Running => all.filter(conversions::state.eq(State::Running.as_str())),
             Work::Unannounced => all
-                .filter(conversions::announced.eq(false))
+                .filter(dsl::not(conversions::announced))
                 .filter(conversions::state.eq_any(open)),
             Work::Unpublished => all
-                .filter(conversions::published.eq(false))
+                .filter(dsl::not(conversions::published))
                 .filter(conversions::state.eq(State::Succeeded.as_str())),
         };
         parse_all(query.load(&mut self.connection().await?).await?)
@@ -286,9 +275,34 @@ impl Embedded {
         let query = conversions::table
             .filter(conversions::state.eq(State::Queued.as_str()))
             .filter(conversions::not_before.gt(now.as_millisecond()))
-            .select(diesel::dsl::min(conversions::not_before));
+            .select(dsl::min(conversions::not_before));
         let due: Option<i64> = query.first(&mut self.connection().await?).await?;
         Ok(due.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
+    }
+}
+
+/// Makes a folder and those above it, for our eyes only and so that a power cut keeps them.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let Some(above) = folder.parent().filter(|_| !folder.is_dir()) else {
+        return Ok(());
+    };
+    make_folder(above)?;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        // Another process was quicker.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    let here = Path::new(".");
+    let above = if above == Path::new("") { here } else { above };
+    fs::File::open(above)?.sync_all()
+}
+
+/// Whether the row was inserted; not where a row of this id or this key is there already.
+fn if_new(inserted: QueryResult<usize>) -> Result<bool, Error> {
+    match inserted {
+        Ok(_) => Ok(true),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -324,6 +338,7 @@ impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::NotFound,
+            std::io::ErrorKind::UnexpectedEof => Self::Corrupt("a file is too short".to_owned()),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
             _ => Self::Unavailable(error.to_string()),
         }

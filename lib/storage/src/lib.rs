@@ -13,8 +13,8 @@ mod mongo;
 pub use blob::{Blob, BlobReader, BlobWriter};
 
 use domain::{
-    Applied, Change, Conversion, ConversionId, Mp3Id, Pending, PendingKind, Refused, State,
-    UserName, Video, VideoId,
+    Applied, Change, Conversion, ConversionId, Idempotency, Mp3Id, Pending, PendingKind, Refused,
+    State, UserName, Video, VideoId,
 };
 use jiff::Timestamp;
 
@@ -50,8 +50,8 @@ pub enum Error {
 /// Why a conversion was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
-    /// The owner has used this idempotency key before, for this conversion.
-    #[error("the idempotency key belongs to conversion {}", .0.id)]
+    /// This conversion is there already: it has the same id, or the same owner and idempotency key.
+    #[error("conversion {} is there already", .0.id)]
     Duplicate(Box<Conversion>),
     /// Storage failed.
     #[error(transparent)]
@@ -168,11 +168,21 @@ impl Storage {
 
     /// Adds the record of a finished upload and its first conversion, and removes the marker.
     ///
-    /// When it returns `Ok` both are durable. After an error the caller deletes the file; a record
-    /// that names no file fails its conversion, it cannot be lost silently.
+    /// When it returns `Ok` both are durable. Calling it again after a lost reply is safe.
+    ///
+    /// # Errors
+    /// After `Duplicate` nothing names the file, and the caller deletes it. After any other error the
+    /// conversion may have come to be: the marker and the file are left to the sweeper, who looks.
     pub async fn accept(&self, video: &Video, conversion: &Conversion) -> Result<(), AddError> {
         on!(self, store => store.insert_video(video).await)?;
-        self.add(conversion).await?;
+        match self.add(conversion).await {
+            Err(AddError::Duplicate(first)) if first.video == video.id => {}
+            Err(AddError::Duplicate(first)) => {
+                self.remove_video(video.id).await?;
+                return Err(AddError::Duplicate(first));
+            }
+            added => added?,
+        }
         let file = PendingKind::Video { video: video.id };
         if let Err(error) = self.forget(file).await {
             tracing::warn!(error = %error, video.id = %video.id, "the marker stays for the sweeper");
@@ -182,7 +192,20 @@ impl Storage {
 
     /// Adds a conversion of a video that is stored already.
     pub async fn add(&self, conversion: &Conversion) -> Result<(), AddError> {
-        on!(self, store => store.insert_conversion(conversion).await)
+        if on!(self, store => store.insert_conversion(conversion).await)? {
+            return Ok(());
+        }
+        let first = match (
+            self.conversion(conversion.id).await,
+            &conversion.idempotency,
+        ) {
+            (Err(Error::NotFound), Some(Idempotency { key })) => {
+                let of_key = self.conversion_of_key(&conversion.owner, key).await?;
+                of_key.ok_or(Error::NotFound)?
+            }
+            (of_id, _) => of_id?,
+        };
+        Err(AddError::Duplicate(Box::new(first)))
     }
 
     /// A video's record, from the primary.

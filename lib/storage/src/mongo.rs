@@ -7,7 +7,7 @@ mod gridfs;
 
 pub(crate) use gridfs::{Reader, Writer};
 
-use crate::{AddError, Error, Page, Work, blob::Name, columns::Columns};
+use crate::{Error, Page, Work, blob::Name, columns::Columns};
 use domain::{Conversion, ConversionId, Mp3Id, Pending, State, UserName, Video, VideoId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -15,7 +15,10 @@ use mongodb::{
     Client, Collection, Database, IndexModel,
     bson::{Bson, Document, deserialize_from_bson, doc, serialize_to_bson, serialize_to_document},
     error::{ErrorKind, WriteFailure},
-    options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
+    options::{
+        Acknowledgment, ClientOptions, IndexOptions, ReadPreference, SelectionCriteria,
+        WriteConcern,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -45,11 +48,16 @@ impl Mongo {
             .get_or_insert_with(|| "audio-converter".to_owned());
         options.server_selection_timeout = Some(PATIENCE);
         options.connect_timeout = Some(PATIENCE);
-        // A 2xx means durable: written by a majority and in its journal.
+        // Whatever the address says: a secondary may tell of a state that has passed.
+        options.selection_criteria =
+            Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        // A 2xx means durable: written by a majority and in its journal. Without a majority that is
+        // an error, not a wait for ever.
         options.write_concern = Some(
             WriteConcern::builder()
                 .w(Acknowledgment::Majority)
                 .journal(true)
+                .w_timeout(PATIENCE)
                 .build(),
         );
         let client =
@@ -63,24 +71,28 @@ impl Mongo {
 
     async fn make_indexes(&self) -> Result<(), Error> {
         let plain = |keys: Document| IndexModel::builder().keys(keys).build();
-        let unique = |keys: Document, filter: Option<Document>| {
+        let some = |keys: Document, unique: bool, filter: Option<Document>| {
             let options = IndexOptions::builder()
-                .unique(true)
+                .unique(unique)
                 .partial_filter_expression(filter)
                 .build();
             IndexModel::builder().keys(keys).options(options).build()
         };
         let keyed = Some(doc! { "key": { "$type": "string" } });
+        let outbox = |told: &str| {
+            let keys = doc! { told: 1, "state": 1, "created_at": 1, "_id": 1 };
+            some(keys, false, Some(doc! { told: false }))
+        };
         self.records("conversions")
             .create_indexes([
-                unique(doc! { "owner": 1, "key": 1 }, keyed),
+                some(doc! { "owner": 1, "key": 1 }, true, keyed),
                 plain(doc! { "owner": 1, "_id": -1 }),
                 plain(doc! { "video": 1 }),
                 plain(doc! { "mp3": 1 }),
                 plain(doc! { "state": 1, "created_at": 1, "_id": 1 }),
                 plain(doc! { "state": 1, "not_before": 1 }),
-                plain(doc! { "announced": 1, "state": 1 }),
-                plain(doc! { "published": 1, "state": 1 }),
+                outbox("announced"),
+                outbox("published"),
             ])
             .await?;
         self.records("videos")
@@ -92,7 +104,7 @@ impl Mongo {
         for bucket in ["videos", "mp3s"] {
             let chunks = self.records(&format!("{bucket}.chunks"));
             chunks
-                .create_index(unique(doc! { "files_id": 1, "n": 1 }, None))
+                .create_index(some(doc! { "files_id": 1, "n": 1 }, true, None))
                 .await?;
         }
         Ok(())
@@ -139,8 +151,7 @@ impl Mongo {
 
     pub(crate) async fn insert_video(&self, video: &Video) -> Result<(), Error> {
         let row = doc! { "_id": video.id.to_string(), "owner": video.owner.as_str(), "body": bson(video)? };
-        self.records("videos").insert_one(row).await?;
-        Ok(())
+        if_new(self.records("videos").insert_one(row).await).map(drop)
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
@@ -169,26 +180,13 @@ impl Mongo {
         .await
     }
 
-    pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<(), AddError> {
+    /// False where one of this id or this key is there already.
+    pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<bool, Error> {
         let inserted = self
             .records("conversions")
             .insert_one(row(0, record)?)
             .await;
-        match inserted {
-            Ok(_) => Ok(()),
-            Err(error) if is_duplicate(&error) => {
-                let key = record
-                    .idempotency
-                    .as_ref()
-                    .map_or("", |idempotency| &idempotency.key);
-                let first = self
-                    .conversion_of_key(&record.owner, key)
-                    .await?
-                    .ok_or(Error::NotFound)?;
-                Err(AddError::Duplicate(Box::new(first)))
-            }
-            Err(error) => Err(Error::from(error).into()),
-        }
+        if_new(inserted)
     }
 
     pub(crate) async fn conversion(
@@ -355,18 +353,31 @@ async fn bodies<T: DeserializeOwned>(found: mongodb::Cursor<Document>) -> Result
         .await
 }
 
-/// Whether a unique index refused the write.
-fn is_duplicate(error: &mongodb::error::Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(refusal)) if refusal.code == 11000)
+/// Whether the row was inserted; not where a row of this id or this key is there already.
+fn if_new<T>(inserted: mongodb::error::Result<T>) -> Result<bool, Error> {
+    match inserted {
+        Ok(_) => Ok(true),
+        Err(error) if code_of(&error) == Some(DUPLICATE_KEY) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+const DUPLICATE_KEY: i32 = 11000;
+const OUT_OF_DISK_SPACE: i32 = 14031;
+
+fn code_of(error: &mongodb::error::Error) -> Option<i32> {
+    match &*error.kind {
+        ErrorKind::Command(refusal) => Some(refusal.code),
+        ErrorKind::Write(WriteFailure::WriteError(refusal)) => Some(refusal.code),
+        ErrorKind::InsertMany(refusals) => Some(refusals.write_errors.as_ref()?.first()?.code),
+        _ => None,
+    }
 }
 
 impl From<mongodb::error::Error> for Error {
     fn from(error: mongodb::error::Error) -> Self {
-        match &*error.kind {
-            // OutOfDiskSpace.
-            ErrorKind::Write(WriteFailure::WriteError(refusal)) if refusal.code == 14031 => {
-                Self::Full
-            }
+        match code_of(&error) {
+            Some(OUT_OF_DISK_SPACE) => Self::Full,
             _ => Self::Unavailable(error.to_string()),
         }
     }

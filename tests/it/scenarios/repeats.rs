@@ -89,7 +89,8 @@ async fn run_twin(stack: &Stack, upload: &Accepted) -> Result {
         .kill_on_drop(true)
         .status()
         .await?;
-    ensure!(status.success(), "the twin ended with {status}");
+    // 75 where the dispatcher, which knows only its own children, has taken the attempt back.
+    ensure!([Some(0), Some(75)].contains(&status.code()), "the twin ended with {status}");
     Ok(())
 }
 
@@ -129,7 +130,7 @@ pub(super) async fn one_idempotency_key_makes_one_conversion(stack: &mut Stack) 
     let clip = clips::clip(stack.folder(), 440, 2.0)?;
     let bytes = std::fs::read(&clip.path)?;
     let answers =
-        try_join_all((0..20).map(|_| user.post_video("film.mp4", bytes.clone(), "one key")))
+        try_join_all((0..20).map(|_| user.post_video("film.mp4", bytes.clone(), "one-key")))
             .await?;
     let mut ids = Vec::new();
     for answer in answers {
@@ -140,7 +141,7 @@ pub(super) async fn one_idempotency_key_makes_one_conversion(stack: &mut Stack) 
     ids.dedup();
     ensure!(ids.len() == 1, "{ids:?}");
     let other = user
-        .post_video("film.mp4", "other bytes", "one key")
+        .post_video("film.mp4", "other bytes", "one-key")
         .await?;
     ensure!(other.status() == 422, "{}", other.status());
     let problem: Value = other.json().await?;

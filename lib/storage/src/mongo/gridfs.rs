@@ -1,8 +1,8 @@
 //! Files as GridFS documents, readable by every GridFS client.
 //!
 //! The driver's own streams can neither seek nor write over the first chunk, so the chunks are
-//! written and read here. The file document comes last, journaled by a majority: it makes all the
-//! chunks before it durable, and a file without one does not exist.
+//! written and read here. The file document comes last, when all the chunks are there for good: a
+//! file without one does not exist.
 
 use super::Mongo;
 use crate::{Blob, Error, blob::Name};
@@ -11,16 +11,19 @@ use futures::TryStreamExt;
 use mongodb::{
     Collection,
     bson::{
-        DateTime, Document, RawBinaryRef, RawDocumentBuf, cstr, doc, rawdoc, spec::BinarySubtype,
+        DateTime, Document, RawBinaryRef, RawDocumentBuf, cstr, doc, oid::ObjectId, rawdoc,
+        spec::BinarySubtype,
     },
     options::{Acknowledgment, WriteConcern},
 };
 use sha2::{Digest, Sha256};
 use std::{mem, ops::Range};
+use tokio::task::JoinHandle;
 
 /// The size that GridFS clients use: 255 KiB.
 const CHUNK: usize = 255 << 10;
-/// Chunks in one insert: 2 MiB an upload in flight.
+/// Chunks in one insert. One batch is on its way while the next is gathered, and the driver copies
+/// the one on its way: 6 MiB an upload in all.
 const BATCH: usize = 8;
 
 impl Mongo {
@@ -48,11 +51,13 @@ impl Mongo {
 pub(crate) struct Writer {
     store: Mongo,
     name: Name,
-    /// The first chunk waits for `finish`, so that it can be patched until then.
+    /// The first chunk waits for `flush`, so that it can be patched until then.
     first: BytesMut,
     filling: BytesMut,
-    full: Vec<Bytes>,
-    /// Number of the next chunk to be inserted.
+    full: Vec<RawDocumentBuf>,
+    /// The batch on its way to the server while the next one is gathered.
+    inserting: Option<JoinHandle<Result<(), Error>>>,
+    /// Number of the chunk being filled.
     next: i32,
     length: u64,
     hash: Sha256,
@@ -67,6 +72,7 @@ impl Writer {
             first: BytesMut::new(),
             filling: BytesMut::new(),
             full: Vec::new(),
+            inserting: None,
             next: 1,
             length: 0,
             hash: Sha256::new(),
@@ -80,13 +86,12 @@ impl Writer {
         let head = bytes.split_to(bytes.len().min(CHUNK - self.first.len()));
         self.first.extend_from_slice(&head);
         while !bytes.is_empty() {
-            if self.filling.capacity() == 0 {
-                self.filling.reserve(CHUNK);
-            }
             let part = bytes.split_to(bytes.len().min(CHUNK - self.filling.len()));
             self.filling.extend_from_slice(&part);
             if self.filling.len() == CHUNK {
-                self.full.push(mem::take(&mut self.filling).freeze());
+                self.full.push(self.chunk(self.next, &self.filling));
+                self.filling.clear();
+                self.next += 1;
             }
             if self.full.len() == BATCH {
                 self.insert_full().await?;
@@ -106,57 +111,56 @@ impl Writer {
         Ok(())
     }
 
-    async fn insert_full(&mut self) -> Result<(), Error> {
-        let full = mem::take(&mut self.full);
-        let documents: Vec<_> = (self.next..)
-            .zip(&full)
-            .map(|(n, chunk)| self.chunk(n, chunk))
-            .collect();
-        self.next += full.len() as i32;
-        self.insert(documents).await
-    }
-
     fn chunk(&self, n: i32, bytes: &[u8]) -> RawDocumentBuf {
         let data = RawBinaryRef {
             subtype: BinarySubtype::Generic,
             bytes,
         };
-        let mut document = rawdoc! { "files_id": self.name.id(), "n": n };
+        // With an `_id` of ours, since the driver would copy the whole chunk to put one before it.
+        let mut document = rawdoc! { "_id": ObjectId::new(), "files_id": self.name.id(), "n": n };
         document.append(cstr!("data"), data);
         document
     }
 
-    async fn insert(&self, documents: Vec<RawDocumentBuf>) -> Result<(), Error> {
-        if documents.is_empty() {
+    /// Sends the full chunks off, once those before them are in.
+    async fn insert_full(&mut self) -> Result<(), Error> {
+        self.settled().await?;
+        let (chunks, full) = (self.store.chunks(self.name), mem::take(&mut self.full));
+        if full.is_empty() {
             return Ok(());
         }
-        // Chunks need not be journaled one by one: the file document is, after them.
+        // Chunks need not be journaled one by one: the renewal of the marker is, after them.
         let quick = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
-        self.store
-            .chunks(self.name)
-            .insert_many(documents)
-            .write_concern(quick)
-            .await?;
+        self.inserting = Some(tokio::spawn(async move {
+            chunks.insert_many(full).write_concern(quick).await?;
+            Ok(())
+        }));
         Ok(())
     }
 
-    pub(crate) async fn finish(mut self) -> Result<Blob, Error> {
+    async fn settled(&mut self) -> Result<(), Error> {
+        let Some(inserting) = &mut self.inserting else {
+            return Ok(());
+        };
+        let inserted = inserting.await;
+        self.inserting = None;
+        inserted.map_err(|error| Error::Unavailable(error.to_string()))?
+    }
+
+    /// Brings all chunks to the server. What is journaled after it makes them durable.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        if !self.first.is_empty() {
+            self.full.push(self.chunk(0, &self.first));
+        }
         if !self.filling.is_empty() {
-            let last = mem::take(&mut self.filling).freeze();
-            self.full.push(last);
+            self.full.push(self.chunk(self.next, &self.filling));
         }
         self.insert_full().await?;
-        if !self.first.is_empty() {
-            self.insert(vec![self.chunk(0, &self.first)]).await?;
-        }
-        let file = doc! {
-            "_id": self.name.id(),
-            "length": self.length as i64,
-            "chunkSize": CHUNK as i32,
-            "uploadDate": DateTime::now(),
-            "filename": self.name.id(),
-        };
-        self.store.files(self.name).insert_one(file).await?;
+        self.settled().await
+    }
+
+    /// Makes the flushed chunks a file.
+    pub(crate) async fn commit(mut self) -> Result<Blob, Error> {
         self.check_count().await?;
         let digest = if self.patched {
             self.stored_hash().await?
@@ -164,11 +168,15 @@ impl Writer {
             mem::take(&mut self.hash).finalize()
         };
         let sha256 = domain::Sha256::from(<[u8; 32]>::from(digest));
-        let noted = doc! { "$set": { "metadata": { "sha256": sha256.to_string() } } };
-        self.store
-            .files(self.name)
-            .update_one(doc! { "_id": self.name.id() }, noted)
-            .await?;
+        let file = doc! {
+            "_id": self.name.id(),
+            "length": self.length as i64,
+            "chunkSize": CHUNK as i32,
+            "uploadDate": DateTime::now(),
+            "filename": self.name.id(),
+            "metadata": { "sha256": sha256.to_string() },
+        };
+        self.store.files(self.name).insert_one(file).await?;
         Ok(Blob {
             length: self.length,
             sha256,
@@ -193,17 +201,24 @@ impl Writer {
     }
 
     async fn stored_hash(&self) -> Result<sha2::digest::Output<Sha256>, Error> {
-        let (reader, length) = Reader::open(&self.store, self.name).await?;
+        let reader = Reader {
+            chunks: self.store.chunks(self.name),
+            id: self.name.id(),
+            chunk: CHUNK as u64,
+        };
         let mut hash = Sha256::new();
-        for start in (0..length).step_by(CHUNK * BATCH) {
-            let end = length.min(start + (CHUNK * BATCH) as u64);
+        for start in (0..self.length).step_by(CHUNK * BATCH) {
+            let end = self.length.min(start + (CHUNK * BATCH) as u64);
             hash.update(reader.read(start..end).await?);
         }
         Ok(hash.finalize())
     }
 
-    /// Nothing is in flight between two calls.
-    pub(crate) async fn close(self) {}
+    /// Waits for the batch in flight. Whether nothing can come after it: a batch without an answer
+    /// may still be carried out.
+    pub(crate) async fn close(mut self) -> bool {
+        self.settled().await.is_ok()
+    }
 }
 
 #[derive(Clone)]

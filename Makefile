@@ -1,0 +1,56 @@
+# Kubernetes Audio Converter. `make` alone lists what there is.
+
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+programs := $(CARGO_TARGET_DIR)/release
+export VIDEO OUT
+
+.DEFAULT_GOAL := help
+.PHONY: help run serve cluster cluster-down build test bench soak fmt lint deny
+
+##@ Start here
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Convert a video, everything included: VIDEO=film.mp4 OUT=film.mp3 (both optional, YES=1 replaces)
+	@if [ -n "$$VIDEO" ]; then set -- "$$VIDEO"; else : "$${OUT:=target/tone.mp3}"; fi; \
+	exec "$(programs)/audio-converter" try $(if $(YES),-y) $(if $(VIDEO)$(OUT),,-y) $${OUT:+-o "$$OUT"} -- "$$@"
+
+serve: build ## Stay up on 127.0.0.1:8080, with data in ./data
+	@exec "$(programs)/audio-converter" serve
+
+##@ Kubernetes
+
+cluster: ## Bring up RabbitMQ, MongoDB, MariaDB, Kubernetes and the services against them
+	@scripts/cluster up
+
+cluster-down: ## End what `make cluster` has started
+	@scripts/cluster down
+
+##@ Development
+
+build: ## Build every program, into target/release
+	@scripts/packages
+	cargo build --release --workspace --bins
+
+test: ## Install what tests need, and run them all
+	@scripts/test
+
+soak: ## Repeat the integration tests: MINUTES=30
+	@SOAK_MINUTES=$(or $(MINUTES),30) scripts/test
+
+bench: build ## Measure against peers: ONLY=name for one of them
+	@benches/run $(ONLY)
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Formatting, clippy and documentation, as CI does
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+deny: ## Licences, sources and banned crates; unused dependencies
+	@scripts/deny

@@ -1,0 +1,221 @@
+//! What an operator can set. The one file of this crate that reads the environment.
+//!
+//! | variable | default | what it is |
+//! |---|---|---|
+//! | `AUTH_DATABASE_URL` | | `mysql://user:password@host:port/database` or `file:/path/accounts.sqlite`; also `_FILE` |
+//! | `AUTH_LISTEN` | `127.0.0.1:5000` | where to listen |
+//! | `AUTH_FIRST_ACCOUNT` | `admin` | the administrator that a database without accounts gets |
+//! | `AUTH_FIRST_PASSWORD` | a random one | its password; also `_FILE` |
+//! | `AUTH_TOKEN_SECONDS` | 86400 | how long a token is good |
+//! | `LOG`, `LOG_FORMAT` | `info`, `text` | filter and format (`text` or `json`) of the log |
+//! | `AUTH_PASSWORD` | | for `auth user add` only: the new account's password; also `_FILE` |
+
+use crate::password;
+use domain::UserName;
+use process::{
+    LogFormat,
+    config::{Faults, Settings},
+};
+use secrecy::{ExposeSecret, SecretString};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The settings of the service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the accounts are.
+    pub database: DatabaseUrl,
+    /// The administrator that a database without accounts gets.
+    pub first_account: UserName,
+    /// Its password; without one a random password is made.
+    pub first_password: Option<SecretString>,
+    /// How long a token is good.
+    pub token_lifetime: Duration,
+    /// Which log lines to write.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// Where the accounts are.
+#[derive(Clone, Debug)]
+pub enum DatabaseUrl {
+    /// A MySQL or MariaDB server, by a URL that holds a password.
+    MySql(SecretString),
+    /// One file.
+    Sqlite(PathBuf),
+}
+
+const DATABASE_URL_FORMS: &str =
+    "mysql://user:password@host:port/database or file:/path/accounts.sqlite";
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn from_env() -> Result<Self, Faults> {
+        Self::read(Settings::from_env())
+    }
+
+    /// The defaults, with the accounts in one file.
+    ///
+    /// # Errors
+    /// Never with the defaults as they are.
+    pub fn with_file(path: PathBuf) -> Result<Self, Faults> {
+        let lookup = |name: &str| (name == "AUTH_DATABASE_URL").then(|| "file:replaced".to_owned());
+        let defaults = Self::read(Settings::from_lookup(lookup))?;
+        let database = DatabaseUrl::Sqlite(path);
+        Ok(Self {
+            database,
+            ..defaults
+        })
+    }
+
+    fn read(mut settings: Settings) -> Result<Self, Faults> {
+        let database = database_url(&mut settings);
+        let first_account = settings.optional("AUTH_FIRST_ACCOUNT");
+        let first_account = first_account.or_else(|| "admin".parse().ok());
+        let built = database
+            .zip(first_account)
+            .map(|(database, first_account)| Self {
+                listen: settings.or("AUTH_LISTEN", SocketAddr::from(([127, 0, 0, 1], 5000))),
+                database,
+                first_account,
+                first_password: first_password(&mut settings),
+                token_lifetime: token_lifetime(&mut settings),
+                log: settings.or("LOG", "info".to_owned()),
+                log_format: settings.or("LOG_FORMAT", LogFormat::Text),
+            });
+        settings.finish(built)
+    }
+}
+
+/// The password for `auth user add`, where the environment has one.
+///
+/// # Errors
+/// When the file that `AUTH_PASSWORD_FILE` names cannot be read.
+pub fn password_from_env() -> Result<Option<SecretString>, Faults> {
+    let mut settings = Settings::from_env();
+    let password = settings.secret("AUTH_PASSWORD");
+    settings.finish(Some(password))
+}
+
+fn database_url(settings: &mut Settings) -> Option<DatabaseUrl> {
+    let url = settings.secret("AUTH_DATABASE_URL");
+    let parsed = url
+        .as_ref()
+        .and_then(|url| parse_database_url(url.expose_secret()));
+    // The URL is never shown: it may hold a password.
+    match (&url, &parsed) {
+        (None, _) => {
+            settings.fault(format!(
+                "AUTH_DATABASE_URL is not set; it is {DATABASE_URL_FORMS}"
+            ));
+        }
+        (Some(_), None) => {
+            settings.fault(format!(
+                "AUTH_DATABASE_URL: it must be {DATABASE_URL_FORMS}"
+            ));
+        }
+        _ => {}
+    }
+    parsed
+}
+
+fn parse_database_url(url: &str) -> Option<DatabaseUrl> {
+    if let Some(rest) = url.strip_prefix("mysql://") {
+        let (server, database) = rest.rsplit_once('/')?;
+        let complete = !server.is_empty() && !database.is_empty() && !database.starts_with('?');
+        return complete.then(|| DatabaseUrl::MySql(url.into()));
+    }
+    let path = url.strip_prefix("file:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (!path.is_empty()).then(|| DatabaseUrl::Sqlite(path.into()))
+}
+
+fn first_password(settings: &mut Settings) -> Option<SecretString> {
+    let given = settings.secret("AUTH_FIRST_PASSWORD")?;
+    if let Err(fault) = password::acceptable(&given) {
+        settings.fault(format!("AUTH_FIRST_PASSWORD: {fault}"));
+    }
+    Some(given)
+}
+
+fn token_lifetime(settings: &mut Settings) -> Duration {
+    const YEAR: u64 = 366 * 86_400;
+    let seconds = settings.or("AUTH_TOKEN_SECONDS", 86_400);
+    if !(1..=YEAR).contains(&seconds) {
+        settings.fault(format!("AUTH_TOKEN_SECONDS: it must be from 1 to {YEAR}"));
+    }
+    Duration::from_secs(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &'static [(&str, &str)]) -> Result<Config, String> {
+        let lookup = |name: &str| {
+            let found = pairs.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Config::read(Settings::from_lookup(lookup)).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn a_database_is_enough() {
+        let config = read(&[("AUTH_DATABASE_URL", "file:///data/accounts.sqlite")]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
+        assert_eq!(config.first_account.as_str(), "admin");
+        assert_eq!(config.token_lifetime.as_secs(), 86_400);
+        let DatabaseUrl::Sqlite(path) = config.database else {
+            panic!("not a file")
+        };
+        assert_eq!(path, PathBuf::from("/data/accounts.sqlite"));
+    }
+
+    #[test]
+    fn a_file_path_survives_as_it_is() {
+        let config = Config::with_file("//data/a b?.sqlite".into()).unwrap();
+        let DatabaseUrl::Sqlite(path) = config.database else {
+            panic!("not a file")
+        };
+        assert_eq!(path, PathBuf::from("//data/a b?.sqlite"));
+    }
+
+    #[test]
+    fn no_fault_shows_a_secret() {
+        let faults = read(&[
+            ("AUTH_DATABASE_URL", "mysql://root:hush@db"),
+            ("AUTH_FIRST_PASSWORD", "short"),
+        ])
+        .unwrap_err();
+        assert!(faults.contains("AUTH_DATABASE_URL: it must be"), "{faults}");
+        assert!(
+            !faults.contains("hush") && !faults.contains("short"),
+            "{faults}"
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_faults() {
+        let faults = read(&[
+            ("AUTH_DATABASE_URL", "mysql://root:hush@db/auth"),
+            ("AUTH_FIRST_PASSWORD", "short"),
+            ("AUTH_TOKEN_SECONDS", "0"),
+            ("AUTH_FIRST_ACCOUNT", "a:b"),
+            ("LOG_FORMAT", "xml"),
+        ])
+        .unwrap_err();
+        for name in [
+            "FIRST_PASSWORD",
+            "TOKEN_SECONDS",
+            "FIRST_ACCOUNT",
+            "LOG_FORMAT",
+        ] {
+            assert!(faults.contains(name), "{name} is missing in {faults}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The one place that knows there are two databases. A query is written once, with `on!`, and runs
+//! on whichever is open; only the migrations differ.
+
+mod mysql;
+
+use crate::{DatabaseUrl, Error};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use secrecy::ExposeSecret;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// Connections to the accounts.
+#[derive(Clone)]
+pub(crate) enum Database {
+    MySql(mysql::Pool),
+    Sqlite(sqlite::Pool),
+}
+
+impl Database {
+    /// Connects and brings the schema up to date. Any number of processes may do so at once.
+    pub(crate) async fn open(url: &DatabaseUrl) -> Result<Self, Error> {
+        match url {
+            DatabaseUrl::MySql(url) => Ok(Self::MySql(mysql::open(url.expose_secret()).await?)),
+            DatabaseUrl::Sqlite(path) => sqlite::open(path, SQLITE)
+                .await
+                .map(Self::Sqlite)
+                .map_err(|cause| Error::Database(cause.to_string())),
+        }
+    }
+}
+
+/// Runs a query on the open database: `on!(database, |c| table.load(&mut c))`.
+macro_rules! on {
+    ($database:expr, |$connection:ident| $query:expr) => {
+        match $database {
+            $crate::database::Database::MySql(pool) => {
+                let mut $connection = pool.get().await?;
+                $query.await
+            }
+            $crate::database::Database::Sqlite(pool) => {
+                let mut $connection = pool.get().await?;
+                $query.await
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+/// Times are milliseconds since 1970.
+pub(crate) mod schema {
+    diesel::table! {
+        accounts (id) {
+            id -> BigInt,
+            name -> Text,
+            password_hash -> Text,
+            role -> Text,
+            created_at -> BigInt,
+            disabled -> Bool,
+        }
+    }
+
+    diesel::table! {
+        signing_keys (generation) {
+            generation -> BigInt,
+            kid -> Text,
+            private_key -> Binary,
+            public_key -> Binary,
+            created_at -> BigInt,
+        }
+    }
+}

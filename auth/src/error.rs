@@ -1,0 +1,53 @@
+//! What can go wrong, in the kinds that a caller tells apart. Wrong passwords and bad tokens are
+//! not errors but answers, so they are not here.
+
+use crate::BadPassword;
+use diesel_async::pooled_connection::PoolError;
+use domain::UserName;
+use std::{io, net::SocketAddr};
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is away or refused. Trying again later may help.
+    #[error("the database of accounts is not usable: {0}")]
+    Database(String),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address of `AUTH_LISTEN`.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The name is taken.
+    #[error("there is already an account named {0}")]
+    Exists(UserName),
+    /// The password may not be used for an account.
+    #[error(transparent)]
+    BadPassword(#[from] BadPassword),
+    /// As many passwords are being hashed as this machine should. Trying again soon helps.
+    #[error("too many passwords are being checked at once")]
+    Busy,
+    /// What is stored cannot be used, or a bug.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::Database(cause.to_string())
+    }
+}
+
+impl From<diesel::ConnectionError> for Error {
+    fn from(cause: diesel::ConnectionError) -> Self {
+        Self::Database(cause.to_string())
+    }
+}
+
+impl From<bb8::RunError<PoolError>> for Error {
+    fn from(cause: bb8::RunError<PoolError>) -> Self {
+        Self::Database(cause.to_string())
+    }
+}

@@ -1,0 +1,291 @@
+//! One attempt of a stored conversion: claims it, has it decoded, stores the MP3 and commits the end.
+//!
+//! It can be killed between any two lines. Before the first byte of its MP3 there is a pending marker,
+//! which names its claim; the MP3 becomes the result by one compare-and-set on that claim; its bytes
+//! are deleted only when the record has refused the claim for good, and can never name them.
+
+mod commit;
+mod heartbeat;
+
+use crate::{
+    config::Config,
+    ending::Ending,
+    work::{self, Order, Sink, Source, Verdict},
+};
+use commit::{Committed, commit};
+use domain::{Change, Conversion, Failure, Mp3, PendingKind, Reason};
+use std::{
+    cell::Cell,
+    future::Future,
+    io::Read,
+    thread,
+    time::{Duration, Instant},
+};
+use storage::{BlobWriter, ChangeError, Error, Storage};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// For what is tidied up on the way out; the sweeper does the rest.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For what the attempt cannot begin without.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Runs the attempt that `config` names.
+pub(crate) async fn run(config: &Config, stop: CancellationToken) -> Ending {
+    if config.exit_with_stdin {
+        end_with_stdin(stop.clone());
+    }
+    let claimed = async {
+        let storage = answered(Storage::open(&config.storage_url)).await?;
+        let change = Change::Claim {
+            attempt: config.attempt,
+        };
+        match timeout(ANSWER, storage.change(config.conversion, &change)).await {
+            Ok(Ok(record)) => Ok(Attempt {
+                storage,
+                record,
+                run_limit: config.run_limit,
+                began: Instant::now(),
+            }),
+            Ok(Err(ChangeError::Refused(refused))) => Err(Ending::superseded(refused)),
+            Ok(Err(ChangeError::Storage(error))) => Err(Ending::trouble(error)),
+            Err(_) => Err(Ending::trouble("the claim was not answered")),
+        }
+    };
+    let attempt = tokio::select! {
+        attempt = claimed => attempt,
+        () = stop.cancelled() => Err(interrupted()),
+    };
+    match attempt {
+        Ok(attempt) => attempt.run(&stop).await,
+        Err(ending) => ending,
+    }
+}
+
+/// Cancels `stop` when standard input closes. A thread of its own: a runtime that is dropped waits
+/// for its blocking tasks, and this one may never end.
+fn end_with_stdin(stop: CancellationToken) {
+    thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        while matches!(stdin.read(&mut [0; 64]), Ok(1..)) {}
+        stop.cancel();
+    });
+}
+
+/// What storage answers, or the trouble that it does not.
+async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Ending> {
+    match timeout(ANSWER, asked).await {
+        Ok(answer) => answer.map_err(Ending::trouble),
+        Err(_) => Err(Ending::trouble("storage does not answer")),
+    }
+}
+
+/// A claimed conversion.
+struct Attempt {
+    storage: Storage,
+    record: Conversion,
+    run_limit: Duration,
+    began: Instant,
+}
+
+/// What ended the work.
+enum Stopped {
+    /// The decoder's end.
+    Verdict(Verdict),
+    /// A sign of life was refused.
+    Record,
+    /// A signal, or the parent's end.
+    Signal,
+}
+
+impl Attempt {
+    async fn run(self, stop: &CancellationToken) -> Ending {
+        let (id, claim) = (self.record.id, self.record.claim);
+        tracing::info!(conversion.id = %id, attempt = self.record.attempt, claim, "the attempt begins");
+        let opened = tokio::select! {
+            opened = self.open() => opened,
+            () = stop.cancelled() => return interrupted(),
+        };
+        match opened {
+            Ok(Some(source)) => self.convert(source, stop).await,
+            Ok(None) => {
+                self.fail(Failure {
+                    reason: Reason::EmptyFile,
+                    detail: String::new(),
+                })
+                .await
+            }
+            Err(ending) => ending,
+        }
+    }
+
+    /// The video's bytes; `None` where it has none.
+    async fn open(&self) -> Result<Option<Source>, Ending> {
+        let video = answered(self.storage.video(self.record.video)).await?;
+        if video.length == 0 {
+            return Ok(None);
+        }
+        let reader = answered(self.storage.open_video(video.id)).await?;
+        if reader.length() != video.length {
+            let (stored, accepted) = (reader.length(), video.length);
+            return Err(Ending::trouble(format!(
+                "{stored} bytes are stored, {accepted} were accepted"
+            )));
+        }
+        Ok(Some(Source::Blob(reader)))
+    }
+
+    /// The MP3 of this claim, as its marker names it.
+    fn file(&self) -> PendingKind {
+        let (conversion, claim) = (self.record.id, self.record.claim);
+        PendingKind::Mp3 {
+            mp3: conversion.mp3(claim),
+            conversion,
+            claim,
+        }
+    }
+
+    async fn convert(&self, source: Source, stop: &CancellationToken) -> Ending {
+        // Where this fails, the marker may be there, and the file may yet come: the sweeper's work.
+        let writer = match answered(self.storage.create(self.file())).await {
+            Ok(writer) => writer,
+            Err(ending) => return ending,
+        };
+        let order = Order {
+            preset: self.record.options.preset,
+            run_limit: self.run_limit.saturating_sub(self.began.elapsed()),
+            threads: 1,
+            more_memory: self.record.out_of_memory,
+        };
+        let (mut sink, percent) = (Sink::Blob(Box::new(writer)), Cell::new(0));
+        let stopped = tokio::select! {
+            verdict = work::convert(&order, source, &mut sink, &percent) => Stopped::Verdict(verdict),
+            () = heartbeat::beat(&self.storage, &self.record, &percent) => Stopped::Record,
+            () = stop.cancelled() => Stopped::Signal,
+        };
+        let Sink::Blob(writer) = sink else {
+            return Ending::trouble("the MP3 is not in storage");
+        };
+        self.settle(stopped, *writer).await
+    }
+
+    async fn settle(&self, stopped: Stopped, writer: BlobWriter) -> Ending {
+        match stopped {
+            Stopped::Verdict(Verdict::Converted {
+                duration_ms,
+                length,
+            }) => self.succeed(writer, duration_ms, length).await,
+            Stopped::Verdict(Verdict::Failed(failure)) => {
+                let ending = self.fail(failure).await;
+                discard(writer).await;
+                ending
+            }
+            Stopped::Verdict(verdict) => {
+                discard(writer).await;
+                Ending::of(&verdict)
+            }
+            Stopped::Record => {
+                discard(writer).await;
+                self.superseded().await
+            }
+            Stopped::Signal => {
+                discard(writer).await;
+                interrupted()
+            }
+        }
+    }
+
+    async fn succeed(&self, writer: BlobWriter, duration_ms: u64, length: u64) -> Ending {
+        let blob = match writer.finish().await {
+            Ok(blob) if blob.length == length => blob,
+            wrong => {
+                self.delete().await;
+                return match wrong {
+                    Ok(blob) => {
+                        Ending::trouble(format!("{} of {length} bytes were stored", blob.length))
+                    }
+                    Err(error) => Ending::trouble(error),
+                };
+            }
+        };
+        let mp3 = Mp3 {
+            id: self.record.id.mp3(self.record.claim),
+            length: blob.length,
+            sha256: blob.sha256,
+            duration_ms,
+        };
+        let change = Change::Succeed {
+            claim: self.record.claim,
+            mp3,
+        };
+        match commit(&self.storage, self.record.id, &change).await {
+            Committed::Yes => {
+                // Left behind, the marker tells the sweeper no more than the record does.
+                let _ = timeout(PATIENCE, self.storage.forget(self.file())).await;
+                Ending::succeeded(duration_ms, blob.length, self.began.elapsed())
+            }
+            Committed::Refused => {
+                self.delete().await;
+                self.superseded().await
+            }
+            // The write may still arrive, so the file must stay; its marker lets the sweeper judge.
+            Committed::Unknown(error) => {
+                Ending::trouble(format!("the MP3 may not be committed: {error}"))
+            }
+        }
+    }
+
+    async fn fail(&self, failure: Failure) -> Ending {
+        let change = Change::Fail {
+            claim: self.record.claim,
+            failure: failure.clone(),
+        };
+        match commit(&self.storage, self.record.id, &change).await {
+            Committed::Yes => Ending::failed(&failure),
+            Committed::Refused => self.superseded().await,
+            Committed::Unknown(error) => {
+                Ending::trouble(format!("a failure may not be committed: {error}"))
+            }
+        }
+    }
+
+    /// Somebody newer must be there, or the end: else the dispatcher has to know that this attempt
+    /// did nothing.
+    async fn superseded(&self) -> Ending {
+        match answered(self.storage.conversion(self.record.id)).await {
+            Ok(record) if record.state.is_terminal() => {
+                Ending::superseded(format!("the conversion is {}", record.state.as_str()))
+            }
+            Ok(record) if record.claim > self.record.claim => {
+                Ending::superseded("a newer claim exists")
+            }
+            Ok(_) => Ending::trouble("the attempt was taken back"),
+            Err(ending) => ending,
+        }
+    }
+
+    /// Deletes a file that has no writer any more.
+    async fn delete(&self) {
+        let deleted = async {
+            self.storage.delete(self.file()).await?;
+            self.storage.forget(self.file()).await
+        };
+        tell_failure(timeout(PATIENCE, deleted).await);
+    }
+}
+
+fn interrupted() -> Ending {
+    Ending::trouble("interrupted")
+}
+
+async fn discard(writer: BlobWriter) {
+    tell_failure(timeout(PATIENCE, writer.discard()).await);
+}
+
+fn tell_failure(deleted: Result<Result<(), Error>, tokio::time::error::Elapsed>) {
+    match deleted {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the MP3 stays for the sweeper"),
+        Err(error) => tracing::warn!(%error, "the MP3 stays for the sweeper"),
+    }
+}

@@ -1,0 +1,50 @@
+//! Signs of life: the progress, written into the record.
+
+use domain::{Change, Conversion};
+use std::{cell::Cell, time::Duration};
+use storage::{ChangeError, Storage};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+/// Between two looks at the progress: nothing is written more often.
+const SOON: Duration = Duration::from_secs(1);
+/// Looks without news before a sign of life is written all the same.
+const QUIET_LOOKS: u32 = 2;
+/// For one answer; a write that hangs must not keep the next from being tried.
+const ANSWER: Duration = Duration::from_secs(4);
+
+/// Writes the progress until the record refuses it. While storage is away it goes on trying: the
+/// work may yet be in time.
+pub(super) async fn beat(storage: &Storage, record: &Conversion, percent: &Cell<u8>) {
+    let mut looks = interval_at(Instant::now() + SOON, SOON);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut written, mut quiet, mut away) = (0, 0, false);
+    loop {
+        looks.tick().await;
+        let now = percent.get();
+        quiet += 1;
+        if now == written && quiet < QUIET_LOOKS {
+            continue;
+        }
+        let change = Change::Progress {
+            claim: record.claim,
+            percent: Some(now),
+        };
+        let failed = match timeout(ANSWER, storage.change(record.id, &change)).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(ChangeError::Refused(refused))) => {
+                tracing::info!(%refused, "a sign of life was refused");
+                return;
+            }
+            Ok(Err(ChangeError::Storage(error))) => Some(error.to_string()),
+            Err(_) => Some("no answer".to_owned()),
+        };
+        match failed {
+            None => (written, quiet, away) = (now, 0, false),
+            Some(error) if !away => {
+                tracing::warn!(error, "signs of life cannot be written; trying on");
+                away = true;
+            }
+            Some(_) => {}
+        }
+    }
+}

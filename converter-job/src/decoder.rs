@@ -1,0 +1,124 @@
+//! The decoder: video bytes in by one pipe, MP3 bytes out by another, nothing else within reach.
+//!
+//! It demuxes, decodes, resamples and encodes as the `ffmpeg` command would, in constant memory.
+//! Decoded sound is joined end to end: a gap between timestamps is not filled with silence, so a
+//! file cannot ask for hours of it in a few bytes.
+
+mod confine;
+mod encode;
+mod libav;
+mod limits;
+mod link;
+mod mp3;
+mod resample;
+mod sound;
+mod video;
+
+use crate::protocol::{Job, Request};
+use confine::Memory;
+use domain::{Exit, Reason};
+use encode::Encoder;
+use ffmpeg_next::{Error, error::ENOMEM, frame};
+use link::Shared;
+use mp3::Mp3;
+use sound::Sound;
+use std::{io, process::ExitCode};
+use video::Video;
+
+/// Why decoding ended before the MP3 was whole.
+#[derive(Debug, PartialEq, Eq)]
+enum Stop {
+    /// The video's fault.
+    Failed(Reason, String),
+    /// Memory ran out.
+    Memory,
+    /// Anything else: the pipes, or a fault of ours.
+    Trouble(String),
+}
+
+impl Stop {
+    fn failed(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Failed(reason, detail.into())
+    }
+
+    /// An error of a library call that only trouble can explain.
+    fn trouble(doing: &str, error: Error) -> Self {
+        match error {
+            Error::Other { errno: ENOMEM } => Self::Memory,
+            error => Self::Trouble(format!("{doing}: {error}")),
+        }
+    }
+}
+
+/// Does the one job that comes through standard input.
+pub(crate) fn run() -> ExitCode {
+    let (link, job, memory) = match start() {
+        Ok(started) => started,
+        Err(error) => return trouble(&format!("the decoder cannot start: {error}")),
+    };
+    let last = match convert(&job, &link) {
+        Ok(duration_ms) => Request::Done { duration_ms },
+        Err(Stop::Failed(reason, detail)) => Request::Failed { reason, detail },
+        Err(Stop::Memory) if memory.is_short() => return ExitCode::from(Exit::OutOfMemory.code()),
+        // An allocation that fails while there is plenty met one of the fixed limits: the number of
+        // streams, or the largest single block.
+        Err(Stop::Memory) => Request::Failed {
+            reason: Reason::OverLimits,
+            detail: "it has too many streams, or asks for too much memory at once".to_owned(),
+        },
+        Err(Stop::Trouble(detail)) => return trouble(&detail),
+    };
+    match link.send(&last) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => trouble(&error.to_string()),
+    }
+}
+
+/// Takes the job and gives up everything else. Nothing of the video has been read when it returns.
+fn start() -> io::Result<(Shared, Job, Memory)> {
+    confine::close_inherited()?;
+    let link = Shared::open()?;
+    let job = link.job()?;
+    let memory = Memory::open(&job)?;
+    confine::confine(&job)?;
+    Ok((link, job, memory))
+}
+
+fn trouble(detail: &str) -> ExitCode {
+    eprintln!("{detail}");
+    ExitCode::from(Exit::Trouble.code())
+}
+
+/// Converts the whole video; milliseconds of sound.
+fn convert(job: &Job, link: &Shared) -> Result<u64, Stop> {
+    let converted = convert_linked(job, link);
+    // A reader that gets an error takes it for the end of the file; the pipe knows better.
+    match link.fault() {
+        Some(fault) => Err(Stop::Trouble(fault)),
+        None => converted,
+    }
+}
+
+fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
+    libav::prepare().map_err(|error| Stop::trouble("libav does not start", error))?;
+    let mut sound = Sound::open(Video::new(link.clone(), job.length), job.threads)?;
+    let mut frame = frame::Audio::empty();
+    let mut encoder = None;
+    let mut told = 0;
+    while sound.next(&mut frame)? {
+        let encoder = match &mut encoder {
+            Some(encoder) => encoder,
+            None => encoder.insert(Encoder::open(job.preset, &frame, Mp3::new(link.clone()))?),
+        };
+        encoder.push(&mut frame)?;
+        let percent = sound.percent(link.reached(), job.length);
+        if percent > told {
+            told = percent;
+            let _ = link.send(&Request::Progress(percent));
+        }
+    }
+    match encoder {
+        Some(encoder) => encoder.finish(),
+        None => Err(Stop::failed(Reason::NotMedia, "no sound could be decoded")),
+    }
+}

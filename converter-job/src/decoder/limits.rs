@@ -1,0 +1,101 @@
+//! What a file may be: the formats and codecs that are read, and how large sound may get.
+
+use super::Stop;
+use domain::Reason;
+use std::ops::RangeInclusive;
+
+/// The containers that are read, by libavformat's names. Playlists, which name other files, and
+/// image formats are not among them.
+pub(super) const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,\
+    wav,w64,mp3,flac,aac,ac3,eac3,asf,aiff,amr,caf,au";
+
+/// The decoders that may run, by libavcodec's names: sound only, so that looking at a file never
+/// starts a video decoder.
+pub(super) const CODECS: &str = "aac,aac_latm,mp3float,mp3,mp2float,mp2,mp1float,mp1,opus,vorbis,\
+    flac,alac,ac3,eac3,dca,truehd,mlp,wmav1,wmav2,wmapro,wmalossless,wmavoice,amrnb,amrwb,speex,\
+    libspeex,gsm,gsm_ms,nellymoser,wavpack,tta,ape,qdm2,qdmc,cook,ra_144,ra_288,ralf,atrac3,\
+    pcm_alaw,pcm_mulaw,pcm_s8,pcm_u8,pcm_s8_planar,pcm_s16le,pcm_s16be,pcm_s16le_planar,\
+    pcm_s16be_planar,pcm_u16le,pcm_u16be,pcm_s24le,pcm_s24be,pcm_s24le_planar,pcm_u24le,pcm_u24be,\
+    pcm_s32le,pcm_s32be,pcm_s32le_planar,pcm_u32le,pcm_u32be,pcm_s64le,pcm_s64be,pcm_f32le,\
+    pcm_f32be,pcm_f64le,pcm_f64be,pcm_bluray,pcm_dvd,adpcm_ima_wav,adpcm_ima_qt,adpcm_ms,\
+    adpcm_swf,adpcm_yamaha,adpcm_g722,adpcm_g726,g729,mace3,mace6";
+
+/// Streams in one file.
+pub(super) const STREAMS: &str = "32";
+/// Bytes read to find out what is in a file.
+pub(super) const PROBE_BYTES: &str = "5242880";
+/// Microseconds of it read for the same.
+pub(super) const PROBE_MICROSECONDS: &str = "5000000";
+/// The largest single allocation.
+pub(super) const LARGEST_BLOCK: usize = 256 << 20;
+/// Milliseconds of sound in one file.
+pub(super) const LONGEST_MS: u64 = 12 * 3600 * 1000;
+
+const RATES: RangeInclusive<u32> = 8_000..=192_000;
+const CHANNELS: RangeInclusive<u32> = 1..=8;
+
+/// Refuses sound whose shape is known and outside the limits. Zero is not known yet.
+pub(super) fn check_shape(rate: i32, channels: i32) -> Result<(), Stop> {
+    let outside = |value: i32, range: &RangeInclusive<u32>| {
+        value != 0 && !u32::try_from(value).is_ok_and(|value| range.contains(&value))
+    };
+    if outside(rate, &RATES) {
+        return Err(Stop::failed(
+            Reason::OverLimits,
+            format!("a sample rate of {rate} Hz"),
+        ));
+    }
+    if outside(channels, &CHANNELS) {
+        return Err(Stop::failed(
+            Reason::OverLimits,
+            format!("{channels} channels"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses sound that is too long.
+pub(super) fn check_duration(ms: u64) -> Result<(), Stop> {
+    if ms > LONGEST_MS {
+        return Err(Stop::failed(
+            Reason::OverLimits,
+            format!("{} s of sound", ms / 1000),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether one of a format's names (`mov,mp4,m4a`) is on the list.
+pub(super) fn is_allowed(names: &str) -> bool {
+    names
+        .split(',')
+        .any(|name| FORMATS.split(',').any(|allowed| allowed == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn playlists_and_pictures_are_no_formats_of_ours() {
+        for refused in [
+            "hls", "concat", "dash", "sdp", "image2", "png_pipe", "tty", "rtsp", "",
+        ] {
+            assert!(!is_allowed(refused), "{refused}");
+        }
+        assert!(is_allowed("mov,mp4,m4a,3gp,3g2,mj2") && is_allowed("matroska,webm"));
+    }
+
+    #[test]
+    fn the_edges_of_the_limits_are_inside() {
+        for (rate, channels) in [(8_000, 1), (192_000, 8), (0, 0)] {
+            assert_eq!(check_shape(rate, channels), Ok(()));
+        }
+        for (rate, channels) in [(7_999, 1), (192_001, 2), (-1, 2), (48_000, 9), (48_000, -1)] {
+            assert!(
+                check_shape(rate, channels).is_err(),
+                "{rate} Hz, {channels} channels"
+            );
+        }
+    }
+}

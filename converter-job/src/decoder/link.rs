@@ -1,0 +1,96 @@
+//! The decoder's end of the two pipes. Reader, writer and main loop share it; one thread uses it.
+
+use crate::protocol::{HEADER, Header, Job, MAX_BLOCK, Request};
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::AsFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The pipes, shared.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Link>>);
+
+struct Link {
+    answers: File,
+    requests: File,
+    /// The first error; after it nothing that was read or written counts.
+    fault: Option<String>,
+    /// The end of the furthest bytes read.
+    reached: u64,
+}
+
+impl Shared {
+    /// Takes standard input and output, past the buffers of the standard library.
+    pub(super) fn open() -> io::Result<Self> {
+        let answers = io::stdin().as_fd().try_clone_to_owned()?.into();
+        let requests = io::stdout().as_fd().try_clone_to_owned()?.into();
+        let link = Link {
+            answers,
+            requests,
+            fault: None,
+            reached: 0,
+        };
+        Ok(Self(Arc::new(Mutex::new(link))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Link> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job, which comes first.
+    pub(super) fn job(&self) -> io::Result<Job> {
+        let mut payload = Vec::new();
+        self.lock().answer(Header::JOB, 4096, &mut payload)?;
+        serde_json::from_slice(&payload).map_err(io::Error::other)
+    }
+
+    /// Says something that needs no answer.
+    pub(super) fn send(&self, request: &Request) -> io::Result<()> {
+        self.lock()
+            .note(|link| link.requests.write_all(&request.encode()))
+    }
+
+    /// Fetches the video's bytes at `offset` into `block`.
+    pub(super) fn read(&self, offset: u64, length: u32, block: &mut Vec<u8>) -> io::Result<()> {
+        self.lock().note(|link| {
+            link.requests
+                .write_all(&Request::Read { offset, length }.encode())?;
+            link.answer(Header::DATA, length as usize, block)?;
+            link.reached = link.reached.max(offset + block.len() as u64);
+            Ok(())
+        })
+    }
+
+    /// What broke the pipes, if something did.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.lock().fault.clone()
+    }
+
+    /// The end of the furthest bytes read.
+    pub(super) fn reached(&self) -> u64 {
+        self.lock().reached
+    }
+}
+
+impl Link {
+    fn note<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        let done = work(self);
+        if let (Err(error), None) = (&done, &self.fault) {
+            self.fault = Some(format!("the attempt is gone: {error}"));
+        }
+        done
+    }
+
+    fn answer(&mut self, kind: u8, most: usize, payload: &mut Vec<u8>) -> io::Result<()> {
+        let mut header = [0; HEADER];
+        self.answers.read_exact(&mut header)?;
+        let header = Header::parse(header).map_err(io::Error::other)?;
+        if header.kind != kind || header.length > most.min(MAX_BLOCK) {
+            return Err(io::Error::other("an answer that was not asked for"));
+        }
+        payload.resize(header.length, 0);
+        self.answers.read_exact(payload)
+    }
+}

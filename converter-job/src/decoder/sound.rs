@@ -1,0 +1,286 @@
+//! The sound of a video: which track it is, and its decoded frames in order.
+
+use super::{
+    Stop,
+    libav::{self, Track},
+    limits,
+    video::Video,
+};
+use domain::Reason;
+use ffmpeg_next::{
+    Dictionary, Error, Packet, codec,
+    codec::packet::side_data,
+    decoder,
+    error::{EAGAIN, EINVAL, ENOMEM},
+    format::context::Input,
+    frame, media, threading,
+};
+
+/// Codec tags of protected sound: common encryption, and two shops' own.
+const PROTECTED: [&[u8; 4]; 4] = [b"enca", b"drms", b"aavd", b"aax "];
+/// Times that a demuxer may ask to be called again without giving anything.
+const PATIENCE: u32 = 1000;
+
+/// One track, being decoded.
+pub(super) struct Sound {
+    input: Input,
+    track: usize,
+    decoder: decoder::Audio,
+    /// Microseconds of sound decoded.
+    decoded_us: u64,
+    /// Milliseconds in all, where the file says so.
+    duration_ms: Option<u64>,
+    ended: bool,
+}
+
+impl Sound {
+    /// Opens the track that the `ffmpeg` command would take.
+    pub(super) fn open(video: Video, threads: u32) -> Result<Self, Stop> {
+        let mut input = libav::open(video)?;
+        // Shapes that the head of the file tells are judged before anything is decoded: at one
+        // sample a second, looking alone takes hundreds of megabytes.
+        check_shapes(&libav::tracks(&input))?;
+        libav::look(&mut input)?;
+        let tracks = libav::tracks(&input);
+        let track = choose(&tracks)?;
+        check_shapes(&[track])?;
+        libav::keep_only(&mut input, track.index);
+        let duration_ms = duration(&input, track.index);
+        if let Some(ms) = duration_ms {
+            limits::check_duration(ms)?;
+        }
+        let decoder = open_decoder(&input, track, threads)?;
+        Ok(Self {
+            input,
+            track: track.index,
+            decoder,
+            decoded_us: 0,
+            duration_ms,
+            ended: false,
+        })
+    }
+
+    /// Decodes the next frame; false at the end. What cannot be decoded is passed over.
+    pub(super) fn next(&mut self, frame: &mut frame::Audio) -> Result<bool, Stop> {
+        loop {
+            match self.decoder.receive_frame(frame) {
+                Ok(()) if frame.samples() > 0 => return self.count(frame).map(|()| true),
+                Ok(()) => {}
+                Err(Error::Eof) => return Ok(false),
+                Err(Error::Other { errno: ENOMEM }) => return Err(Stop::Memory),
+                Err(_) if self.ended => return Ok(false),
+                Err(_) => self.feed()?,
+            }
+        }
+    }
+
+    fn count(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
+        let rate = i32::try_from(frame.rate()).unwrap_or(-1);
+        limits::check_shape(rate, frame.channels().into())?;
+        if rate == 0 || frame.channels() == 0 {
+            return Err(Stop::failed(
+                Reason::NotMedia,
+                "sound without a sample rate or channels",
+            ));
+        }
+        self.decoded_us += frame.samples() as u64 * 1_000_000 / u64::from(frame.rate());
+        limits::check_duration(self.decoded_us / 1000)
+    }
+
+    /// Gives the decoder its next packet, or tells it that there is none.
+    fn feed(&mut self) -> Result<(), Stop> {
+        for _ in 0..PATIENCE {
+            let mut packet = Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() != self.track => {}
+                Ok(()) => return self.send(&packet),
+                Err(Error::Other { errno: EAGAIN }) => {}
+                Err(Error::Other { errno: ENOMEM }) => return Err(Stop::Memory),
+                // Like the `ffmpeg` command: a file that breaks off ends there.
+                Err(_) => break,
+            }
+        }
+        self.ended = true;
+        // Only a decoder that has ended already refuses; then there is nothing to flush.
+        let _ = self.decoder.send_eof();
+        Ok(())
+    }
+
+    fn send(&mut self, packet: &Packet) -> Result<(), Stop> {
+        if packet
+            .side_data()
+            .any(|data| data.kind() == side_data::Type::EncryptionInfo)
+        {
+            return Err(Stop::failed(Reason::Encrypted, "its packets are encrypted"));
+        }
+        match self.decoder.send_packet(packet) {
+            Err(Error::Other { errno: ENOMEM }) => Err(Stop::Memory),
+            _ => Ok(()),
+        }
+    }
+
+    /// How far it is, 0 to 99: by time where the file tells its duration, else by bytes read.
+    pub(super) fn percent(&self, read: u64, length: u64) -> u8 {
+        let (done, all) = match self.duration_ms {
+            Some(ms) if ms > 0 => (self.decoded_us / 1000, ms),
+            _ => (read, length),
+        };
+        let percent = done.saturating_mul(100).checked_div(all).unwrap_or(0);
+        u8::try_from(percent.min(99)).unwrap_or(99)
+    }
+}
+
+fn check_shapes(tracks: &[Track]) -> Result<(), Stop> {
+    let mut sound = tracks
+        .iter()
+        .filter(|track| track.medium == media::Type::Audio);
+    sound.try_for_each(|track| limits::check_shape(track.rate, track.channels))
+}
+
+/// The audio track of which something was met, then the default one, then the one with most
+/// channels, then the first: the order of the `ffmpeg` command.
+fn choose(tracks: &[Track]) -> Result<Track, Stop> {
+    let sound = tracks
+        .iter()
+        .filter(|track| track.medium == media::Type::Audio);
+    let rank = |track: &Track| (track.heard, track.default, track.channels);
+    let best = sound.reduce(|best, track| {
+        if rank(track) > rank(best) {
+            track
+        } else {
+            best
+        }
+    });
+    match best {
+        Some(track) if PROTECTED.contains(&&track.tag) => Err(Stop::failed(
+            Reason::Encrypted,
+            "its sound is marked as encrypted",
+        )),
+        Some(track) => Ok(*track),
+        None if tracks.is_empty() => Err(Stop::failed(Reason::NotMedia, "it has no streams")),
+        None => Err(Stop::failed(
+            Reason::NoAudioTrack,
+            format!("{} streams", tracks.len()),
+        )),
+    }
+}
+
+fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Audio, Stop> {
+    let stream = input
+        .stream(track.index)
+        .ok_or_else(|| Stop::Trouble("the chosen track is gone".to_owned()))?;
+    let unsupported = |what: &str| Stop::failed(Reason::UnsupportedFormat, what);
+    let id = stream.parameters().id();
+    if id == codec::Id::None {
+        return Err(unsupported("its sound has an unknown codec"));
+    }
+    let codec =
+        decoder::find(id).ok_or_else(|| unsupported("there is no decoder for its sound"))?;
+    let context = codec::Context::from_parameters(stream.parameters());
+    let mut decoder = context
+        .map_err(|error| Stop::trouble("no decoder context", error))?
+        .decoder();
+    decoder.set_packet_time_base(stream.time_base());
+    let count = usize::try_from(threads).unwrap_or(1).max(1);
+    decoder.set_threading(threading::Config {
+        count,
+        ..threading::Config::kind(threading::Type::Frame)
+    });
+    let mut options = Dictionary::new();
+    options.set("codec_whitelist", limits::CODECS);
+    let opened = decoder
+        .open_as_with(codec, options)
+        .and_then(decoder::Opened::audio);
+    opened.map_err(|error| match error {
+        Error::Other { errno: ENOMEM } => Stop::Memory,
+        Error::Other { errno: EINVAL } => unsupported(&format!("its sound is {}", codec.name())),
+        error => Stop::failed(Reason::NotMedia, format!("{}: {error}", codec.name())),
+    })
+}
+
+/// Milliseconds of sound, where the file says so.
+fn duration(input: &Input, track: usize) -> Option<u64> {
+    if !libav::tells_duration(input) {
+        return None;
+    }
+    let stream = input.stream(track)?;
+    let own = Some(stream.duration())
+        .filter(|duration| *duration > 0)
+        .map(|duration| {
+            let base = stream.time_base();
+            i128::from(duration) * 1000 * i128::from(base.numerator())
+                / i128::from(base.denominator().max(1))
+        });
+    // The container's duration is in microseconds.
+    let ms = own.unwrap_or_else(|| i128::from(input.duration()) / 1000);
+    u64::try_from(ms).ok().filter(|ms| *ms > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn track(index: usize, medium: media::Type, channels: i32) -> Track {
+        Track {
+            index,
+            medium,
+            tag: *b"mp4a",
+            channels,
+            rate: 48_000,
+            default: false,
+            heard: true,
+        }
+    }
+
+    #[test]
+    fn the_track_is_the_one_that_ffmpeg_takes() {
+        let picture = track(0, media::Type::Video, 0);
+        let (stereo, surround) = (
+            track(1, media::Type::Audio, 2),
+            track(2, media::Type::Audio, 6),
+        );
+        let chosen = |tracks: &[Track]| choose(tracks).unwrap().index;
+        assert_eq!(chosen(&[picture, stereo, surround]), 2);
+        assert_eq!(
+            chosen(&[
+                picture,
+                Track {
+                    default: true,
+                    ..stereo
+                },
+                surround
+            ]),
+            1
+        );
+        assert_eq!(
+            chosen(&[
+                picture,
+                stereo,
+                Track {
+                    heard: false,
+                    ..surround
+                }
+            ]),
+            1
+        );
+        assert_eq!(chosen(&[picture, stereo, Track { index: 3, ..stereo }]), 1);
+    }
+
+    #[test]
+    fn a_file_without_sound_says_which_kind_it_is() {
+        let reason = |tracks: &[Track]| match choose(tracks) {
+            Err(Stop::Failed(reason, _)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason(&[]), Reason::NotMedia);
+        assert_eq!(
+            reason(&[track(0, media::Type::Video, 0)]),
+            Reason::NoAudioTrack
+        );
+        let protected = Track {
+            tag: *b"enca",
+            ..track(0, media::Type::Audio, 2)
+        };
+        assert_eq!(reason(&[protected]), Reason::Encrypted);
+    }
+}

@@ -1,1 +1,0 @@
-//! One video in, one MP3 out, exit.

@@ -1,0 +1,158 @@
+//! A file on this machine: the same decoder and the same ends, without storage.
+//!
+//! The MP3 grows in a temporary file beside its place and gets its name when it is whole and on the
+//! disk; whatever else happens, nothing is left.
+
+use crate::{
+    ending::Ending,
+    work::{self, Order, Sink, Source, Verdict},
+};
+use domain::Preset;
+use std::{
+    cell::Cell,
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::NamedTempFile;
+use tokio::{
+    io::AsyncWriteExt,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A person who waits can end it; nothing else may take longer than a day.
+const RUN_LIMIT: Duration = Duration::from_hours(24);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The video.
+    #[arg(value_name = "IN")]
+    video: PathBuf,
+    /// Where the MP3 goes.
+    #[arg(value_name = "OUT")]
+    mp3: PathBuf,
+    /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
+    #[arg(short, long, default_value_t)]
+    preset: Preset,
+    /// Threads of the sound's decoder.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
+    /// Tell the progress on standard output, one JSON object a line: {"percent":42}.
+    #[arg(long, value_name = "FORMAT")]
+    progress: Option<Progress>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Progress {
+    Json,
+}
+
+/// Converts the file.
+pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Ending {
+    let began = Instant::now();
+    let (source, part) = match open(arguments) {
+        Ok(files) => files,
+        Err(ending) => return ending,
+    };
+    let mut sink = match part.reopen() {
+        Ok(file) => Sink::File(file.into()),
+        Err(error) => return Ending::trouble(error),
+    };
+    let order = Order {
+        preset: arguments.preset,
+        run_limit: RUN_LIMIT,
+        threads: arguments.threads,
+        more_memory: false,
+    };
+    let percent = Cell::new(0);
+    let verdict = tokio::select! {
+        verdict = work::convert(&order, source, &mut sink, &percent) => verdict,
+        () = tell(arguments.progress, &percent) => return Ending::trouble("nobody reads the progress"),
+        () = stop.cancelled() => return Ending::interrupted(),
+    };
+    match verdict {
+        Verdict::Converted {
+            duration_ms,
+            length,
+        } => match keep(sink, part, &arguments.mp3).await {
+            Ok(()) => {
+                if arguments.progress.is_some() {
+                    let _ = say(100);
+                }
+                Ending::succeeded(duration_ms, length, began.elapsed())
+            }
+            Err(error) => Ending::trouble(format!("{}: {error}", arguments.mp3.display())),
+        },
+        verdict => Ending::of(&verdict),
+    }
+}
+
+fn open(arguments: &Arguments) -> Result<(Source, NamedTempFile), Ending> {
+    let Arguments { video, mp3, .. } = arguments;
+    let unusable = |path: &Path, error: &dyn std::fmt::Display| {
+        Ending::usage(format!("{}: {error}", path.display()))
+    };
+    let file = File::open(video).map_err(|error| unusable(video, &error))?;
+    let meta = file.metadata().map_err(|error| unusable(video, &error))?;
+    if !meta.is_file() {
+        return Err(unusable(video, &"it is not a file"));
+    }
+    match fs::metadata(mp3) {
+        Ok(there) if there.is_dir() => return Err(unusable(mp3, &"it is a folder")),
+        Ok(there) if (there.dev(), there.ino()) == (meta.dev(), meta.ino()) => {
+            return Err(unusable(mp3, &"the MP3 would replace the video"));
+        }
+        _ => {}
+    }
+    let part = tempfile::Builder::new()
+        .prefix(".converter-job-")
+        .suffix(".part")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder(mp3))
+        .map_err(|error| unusable(mp3, &error))?;
+    Ok((Source::File(Arc::new(file), meta.len()), part))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Puts the whole MP3 in its place.
+async fn keep(sink: Sink, part: NamedTempFile, mp3: &Path) -> io::Result<()> {
+    if let Sink::File(mut file) = sink {
+        file.flush().await?;
+        file.sync_all().await?;
+    }
+    part.persist(mp3)?;
+    File::open(folder(mp3))?.sync_all()
+}
+
+/// Tells the progress as it changes. Ends only when nobody listens any more.
+async fn tell(progress: Option<Progress>, percent: &Cell<u8>) {
+    if progress.is_none() {
+        return std::future::pending().await;
+    }
+    let mut ticks = interval(Duration::from_millis(200));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        let now = Some(percent.get());
+        if now != told && say(percent.get()).is_err() {
+            return;
+        }
+        told = now;
+    }
+}
+
+fn say(percent: u8) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{{\"percent\":{percent}}}")?;
+    out.flush()
+}

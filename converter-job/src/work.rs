@@ -1,0 +1,202 @@
+//! One decoder at work: started, served with the video's bytes, its MP3 stored as it comes.
+//!
+//! Attempts of stored conversions and of files on this machine do the same here; they differ in
+//! source and sink. The decoder has seen hostile bytes, so whatever it says is checked.
+
+mod child;
+mod sink;
+mod source;
+mod window;
+
+pub(crate) use sink::Sink;
+pub(crate) use source::Source;
+
+use crate::protocol::{Job, PATCHABLE, Request};
+use child::{Child, End};
+use domain::{Failure, Preset, Reason};
+use std::{cell::Cell, time::Duration};
+use tokio::time::timeout;
+use window::Window;
+
+/// Address space of a decoder.
+const MEMORY: u64 = 768 << 20;
+/// Address space for each thread beyond the first: its stack and its allocator's arena.
+const MEMORY_PER_THREAD: u64 = 128 << 20;
+/// Milliseconds of sound that an MP3 may have.
+const LONGEST_MS: u64 = 12 * 3600 * 1000;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) preset: Preset,
+    /// From now on.
+    pub(crate) run_limit: Duration,
+    pub(crate) threads: u32,
+    /// An attempt before this one ran out of memory.
+    pub(crate) more_memory: bool,
+}
+
+/// How the work ended.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// All of the MP3 has gone into the sink.
+    Converted {
+        /// Of sound.
+        duration_ms: u64,
+        /// Bytes.
+        length: u64,
+    },
+    /// The video's fault, or its length.
+    Failed(Failure),
+    /// The decoder ran out of memory.
+    Memory(String),
+    /// Something else.
+    Trouble(String),
+}
+
+/// What stops the work and is not the video's fault.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Video, MP3 or record cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// A file or a pipe.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The decoder does what no decoder of ours does.
+    #[error("the decoder broke the rules: {0}")]
+    Decoder(String),
+}
+
+impl Order {
+    fn job(&self, length: u64) -> Job {
+        let memory = MEMORY + MEMORY_PER_THREAD * u64::from(self.threads.saturating_sub(1));
+        Job {
+            preset: self.preset,
+            length,
+            run_limit_seconds: self.run_limit.as_secs(),
+            memory_bytes: if self.more_memory { 2 * memory } else { memory },
+            threads: self.threads,
+        }
+    }
+}
+
+/// Converts `source` into `sink`, keeping `percent` up to date. Dropping the future kills the decoder.
+pub(crate) async fn convert(
+    order: &Order,
+    source: Source,
+    sink: &mut Sink,
+    percent: &Cell<u8>,
+) -> Verdict {
+    let length = source.length();
+    if length == 0 {
+        return Verdict::Failed(Failure {
+            reason: Reason::EmptyFile,
+            detail: String::new(),
+        });
+    }
+    let mut child = match Child::start(&order.job(length)).await {
+        Ok(child) => child,
+        Err(error) => return Verdict::Trouble(format!("the decoder does not start: {error}")),
+    };
+    let work = Work {
+        window: Window::new(source),
+        sink,
+        percent,
+        preset: order.preset,
+        written: 0,
+    };
+    match timeout(order.run_limit, work.serve(&mut child)).await {
+        Ok(Ok(Some(verdict))) => verdict,
+        Ok(Ok(None)) => verdict_of(child.end().await, order),
+        Ok(Err(error)) => Verdict::Trouble(error.to_string()),
+        Err(_) => too_slow(order),
+    }
+}
+
+fn too_slow(order: &Order) -> Verdict {
+    let detail = format!("{} s were not enough", order.run_limit.as_secs());
+    Verdict::Failed(Failure {
+        reason: Reason::Deadline,
+        detail,
+    })
+}
+
+/// What it means that the decoder ended without a word.
+fn verdict_of(end: End, order: &Order) -> Verdict {
+    match end {
+        End::Memory(detail) => Verdict::Memory(detail),
+        End::ProcessorTime => too_slow(order),
+        End::Other(detail) => Verdict::Trouble(detail),
+    }
+}
+
+struct Work<'a> {
+    window: Window,
+    sink: &'a mut Sink,
+    percent: &'a Cell<u8>,
+    preset: Preset,
+    /// Bytes of the MP3 so far.
+    written: u64,
+}
+
+impl Work<'_> {
+    /// Does what the decoder asks until it is done; `None` when it ends without saying so.
+    async fn serve(mut self, child: &mut Child) -> Result<Option<Verdict>, Error> {
+        while let Some(request) = child.next().await? {
+            match request {
+                Request::Read { offset, length } => {
+                    let bytes = self.window.read(offset, length as usize).await?;
+                    child.answer(&bytes).await?;
+                }
+                Request::Append(bytes) => {
+                    self.written += bytes.len() as u64;
+                    self.allow(LONGEST_MS)?;
+                    self.sink.append(bytes).await?;
+                }
+                Request::Patch { offset, bytes } => {
+                    let end = offset.saturating_add(bytes.len() as u64);
+                    if end > self.written.min(PATCHABLE) {
+                        return Err(Error::Decoder(format!("a patch up to byte {end}")));
+                    }
+                    self.sink.patch(offset, bytes).await?;
+                }
+                Request::Progress(percent) => self.percent.set(percent),
+                Request::Done { duration_ms } => {
+                    self.allow(duration_ms)?;
+                    return Ok(Some(Verdict::Converted {
+                        duration_ms,
+                        length: self.written,
+                    }));
+                }
+                Request::Failed { reason, detail } => {
+                    return Ok(Some(Verdict::Failed(Failure { reason, detail })));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses more MP3 than so much sound can make.
+    fn allow(&self, duration_ms: u64) -> Result<(), Error> {
+        let most = most_bytes(self.preset, duration_ms);
+        if duration_ms > LONGEST_MS || self.written > most || self.written == 0 {
+            let written = self.written;
+            return Err(Error::Decoder(format!(
+                "{written} bytes for {duration_ms} ms of sound"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The most bytes that so much sound makes: its bit rate, a twentieth, and room for the header.
+fn most_bytes(preset: Preset, duration_ms: u64) -> u64 {
+    let kilobits = match preset {
+        Preset::V0 | Preset::V2 | Preset::V4 | Preset::Cbr320 => 320,
+        Preset::Cbr256 => 256,
+        Preset::Cbr192 => 192,
+        Preset::Cbr128 => 128,
+    };
+    duration_ms.saturating_mul(kilobits) / 8 / 20 * 21 + (64 << 10)
+}

@@ -1,0 +1,190 @@
+//! The decoder as the attempt sees it: a child with three pipes, and the way it ended.
+
+use super::Error;
+use crate::protocol::{HEADER, Header, Job, Request, printable};
+use bytes::{Buf, Bytes};
+use domain::Exit;
+use rustix::{pipe::fcntl_setpipe_size, process::Signal};
+use std::{
+    fs, io,
+    os::{fd::AsFd, unix::process::ExitStatusExt},
+    process::{ExitStatus, Stdio},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{ChildStderr, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
+};
+
+/// This very program, even where its file has been replaced since.
+const PROGRAM: &str = "/proc/self/exe";
+/// Room in a pipe, so that a block goes over in one or two turns. A wish: the kernel may refuse.
+const PIPE: usize = 1 << 20;
+/// How much of the decoder's last words is kept.
+const LAST_WORDS: usize = 2 << 10;
+
+/// A running decoder. Dropping it kills it.
+pub(super) struct Child {
+    child: tokio::process::Child,
+    answers: ChildStdin,
+    requests: BufReader<ChildStdout>,
+    words: JoinHandle<String>,
+    /// Kills for memory in this control group before it started.
+    kills: Option<u64>,
+}
+
+/// How a decoder ended that did not say so.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// For want of memory.
+    Memory(String),
+    /// Its processor time was used up.
+    ProcessorTime,
+    /// Any other way.
+    Other(String),
+}
+
+impl Child {
+    /// Starts a decoder and tells it its job.
+    pub(super) async fn start(job: &Job) -> io::Result<Self> {
+        let kills = memory_kills();
+        let mut child = Command::new(PROGRAM)
+            .arg0("converter-job")
+            .arg("decode")
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(mut answers), Some(requests), Some(words)) = pipes else {
+            return Err(io::Error::other("a pipe is missing"));
+        };
+        let _ = fcntl_setpipe_size(answers.as_fd(), PIPE);
+        let job = serde_json::to_vec(job)?;
+        answers
+            .write_all(&Header::encode(Header::JOB, job.len()))
+            .await?;
+        answers.write_all(&job).await?;
+        let words = tokio::spawn(last_words(words));
+        let requests = BufReader::with_capacity(32 << 10, requests);
+        Ok(Self {
+            child,
+            answers,
+            requests,
+            words,
+            kills,
+        })
+    }
+
+    /// Its next request; `None` when it has closed its pipe.
+    pub(super) async fn next(&mut self) -> Result<Option<Request>, Error> {
+        let mut header = [0; HEADER];
+        match self.requests.read_exact(&mut header).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let broken = |error: crate::protocol::Malformed| Error::Decoder(error.to_string());
+        let header = Header::parse(header).map_err(broken)?;
+        let mut payload = vec![0; header.length];
+        match self.requests.read_exact(&mut payload).await {
+            Ok(_) => Request::decode(header, payload.into())
+                .map(Some)
+                .map_err(broken),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives it the bytes that it asked for. A decoder that has gone shows at the next request.
+    pub(super) async fn answer(&mut self, bytes: &Bytes) -> Result<(), Error> {
+        let header = Header::encode(Header::DATA, bytes.len());
+        let mut frame = Buf::chain(&header[..], &bytes[..]);
+        match self.answers.write_all_buf(&mut frame).await {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for its end, which its closed pipe announced, and finds out the cause.
+    pub(super) async fn end(mut self) -> End {
+        drop(self.answers);
+        // One that closed its pipe and lives on gets no more time.
+        let _ = self.child.start_kill();
+        let words = self.words.await.unwrap_or_default();
+        let status = match self.child.wait().await {
+            Ok(status) => status,
+            Err(error) => return End::Other(format!("the decoder cannot be waited for: {error}")),
+        };
+        tracing::warn!(decoder.status = %status, decoder.words = words, "the decoder ended without a word");
+        judge(status, &words, killed_for_memory(self.kills))
+    }
+}
+
+fn judge(status: ExitStatus, words: &str, killed_for_memory: bool) -> End {
+    let signal = status.signal();
+    let kill = signal == Some(Signal::KILL.as_raw());
+    let refused = signal == Some(Signal::ABORT.as_raw()) && words.contains("memory allocation of");
+    if status.code() == Some(Exit::OutOfMemory.code().into()) || refused {
+        End::Memory("the decoder met its memory limit".to_owned())
+    } else if kill && killed_for_memory {
+        End::Memory("the kernel killed the decoder for memory".to_owned())
+    } else if signal == Some(Signal::XCPU.as_raw()) {
+        End::ProcessorTime
+    } else if words.is_empty() {
+        End::Other(format!("the decoder ended with {status}"))
+    } else {
+        End::Other(format!("the decoder ended with {status}: {words}"))
+    }
+}
+
+/// The end of what it writes to standard error.
+async fn last_words(mut stderr: ChildStderr) -> String {
+    let (mut last, mut block) = (Vec::new(), vec![0; 4 << 10]);
+    while let Ok(read @ 1..) = stderr.read(&mut block).await {
+        last.extend_from_slice(&block[..read]);
+        let spare = last.len().saturating_sub(LAST_WORDS);
+        last.drain(..spare);
+    }
+    printable(&last)
+}
+
+fn killed_for_memory(before: Option<u64>) -> bool {
+    match (before, memory_kills()) {
+        (Some(before), Some(now)) => now > before,
+        _ => false,
+    }
+}
+
+/// How often the kernel has killed for memory in this process's control group.
+fn memory_kills() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let events = fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.events")).ok()?;
+    events
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_the_cause_only_where_that_is_known() {
+        let raw = ExitStatus::from_raw;
+        assert!(matches!(judge(raw(9), "", true), End::Memory(_)));
+        assert!(matches!(judge(raw(9), "", false), End::Other(_)));
+        assert!(matches!(judge(raw(76 << 8), "", false), End::Memory(_)));
+        assert!(matches!(
+            judge(raw(6), "memory allocation of 9 bytes failed", false),
+            End::Memory(_)
+        ));
+        assert!(matches!(judge(raw(6), "", false), End::Other(_)));
+        assert!(matches!(judge(raw(11), "", true), End::Other(_)));
+        assert_eq!(judge(raw(24), "", false), End::ProcessorTime);
+    }
+}

@@ -1,0 +1,14 @@
+//! The program as its users meet it: files in, files out, exit codes, records.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test a failed unwrap is a failed test"
+)]
+
+mod attempt;
+mod decoder;
+mod local;
+mod material;
+mod program;
+mod refused;

@@ -1,0 +1,150 @@
+//! The environment of the gateway, read once before any socket opens.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `GATEWAY_LISTEN` | address and port; `127.0.0.1:8080` |
+//! | `GATEWAY_AUTH_URL` | where auth answers, as `http://auth:5000` |
+//! | `GATEWAY_MAX_UPLOAD_BYTES` | longest video in bytes; 20 GiB |
+//! | `GATEWAY_MAX_UPLOADS` | uploads at one time, 5 MiB of memory each; 128 |
+//! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://..` with `amqp://..`, or both `file:/folder`; either may stand in a file that `.._FILE` names |
+//! | `LOG`, `LOG_FORMAT` | what is logged, as in `info,gateway=debug`; `text` or `json` |
+
+use process::{
+    LogFormat,
+    config::{Faults, Settings},
+};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Everything that the gateway's own process needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// How it speaks HTTP.
+    pub http: HttpConfig,
+    /// Where videos, MP3s and records lie. It may hold a password.
+    pub storage_url: SecretString,
+    /// Where messages go. It may hold a password.
+    pub queue_url: SecretString,
+    /// The log's filter.
+    pub log: String,
+    /// The log's looks.
+    pub log_format: LogFormat,
+}
+
+/// How the gateway speaks HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where auth answers.
+    pub auth_url: Url,
+    /// Longest video, in bytes.
+    pub max_upload_bytes: u64,
+    /// Uploads at one time; further ones wait for a while, then read `busy`.
+    pub max_uploads: usize,
+}
+
+impl HttpConfig {
+    /// The defaults, for an auth at `auth_url`.
+    pub fn new(auth_url: Url) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            auth_url,
+            max_upload_bytes: 20 << 30,
+            max_uploads: 128,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the settings; tells every fault at once.
+    pub fn read(mut settings: Settings) -> Result<Self, Faults> {
+        let log = settings.or("LOG", "info".to_owned());
+        let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
+        let http = http(&mut settings);
+        let storage_url = address(&mut settings, "STORAGE_URL", "mongodb://.. or file:/folder");
+        let queue_url = address(&mut settings, "QUEUE_URL", "amqp://.. or file:/folder");
+        if let (Some(storage), Some(queue)) = (&storage_url, &queue_url)
+            && storage.expose_secret().starts_with("file:")
+                != queue.expose_secret().starts_with("file:")
+        {
+            settings.fault(
+                "STORAGE_URL and QUEUE_URL belong together: MongoDB with RabbitMQ, or two folders",
+            );
+        }
+        let config = match (http, storage_url, queue_url) {
+            (Some(http), Some(storage_url), Some(queue_url)) => Some(Self {
+                http,
+                storage_url,
+                queue_url,
+                log,
+                log_format,
+            }),
+            _ => None,
+        };
+        settings.finish(config)
+    }
+}
+
+fn http(settings: &mut Settings) -> Option<HttpConfig> {
+    let auth_url: Url = settings.required(
+        "GATEWAY_AUTH_URL",
+        "the address of auth, as http://host:port",
+    )?;
+    if !matches!(auth_url.scheme(), "http" | "https") {
+        settings.fault("GATEWAY_AUTH_URL: it starts with http:// or https://");
+    }
+    let mut http = HttpConfig::new(auth_url);
+    http.listen = settings.or("GATEWAY_LISTEN", http.listen);
+    http.max_upload_bytes = settings.or("GATEWAY_MAX_UPLOAD_BYTES", http.max_upload_bytes);
+    http.max_uploads = settings.or("GATEWAY_MAX_UPLOADS", http.max_uploads);
+    if http.max_uploads == 0 {
+        settings.fault("GATEWAY_MAX_UPLOADS: at least 1");
+    }
+    Some(http)
+}
+
+fn address(settings: &mut Settings, name: &str, what: &str) -> Option<SecretString> {
+    let address = settings.secret(name);
+    if address.is_none() {
+        settings.fault(format!("{name} is not set; it is {what}"));
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &'static [(&str, &str)]) -> Result<Config, Faults> {
+        Config::read(Settings::from_lookup(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        }))
+    }
+
+    #[test]
+    fn the_defaults_need_three_addresses() {
+        let config = read(&[
+            ("GATEWAY_AUTH_URL", "http://auth:5000"),
+            ("STORAGE_URL", "file:/data"),
+            ("QUEUE_URL", "file:/data"),
+        ]);
+        assert_eq!(config.unwrap().http.max_upload_bytes, 20 << 30);
+        let faults = read(&[]).unwrap_err().to_string();
+        for name in ["GATEWAY_AUTH_URL", "STORAGE_URL", "QUEUE_URL"] {
+            assert!(faults.contains(name), "{faults}");
+        }
+    }
+
+    #[test]
+    fn back_ends_of_two_sets_are_refused() {
+        let faults = read(&[
+            ("GATEWAY_AUTH_URL", "http://auth:5000"),
+            ("STORAGE_URL", "mongodb://db/audio"),
+            ("QUEUE_URL", "file:/data"),
+        ]);
+        assert!(faults.unwrap_err().to_string().contains("belong together"));
+    }
+}

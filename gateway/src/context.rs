@@ -1,0 +1,92 @@
+//! What every handler works with, and the questions that several of them ask.
+
+use crate::{
+    HttpConfig,
+    error::Error,
+    identity::{Identity, Verifier},
+    keys::Keys,
+};
+use domain::{Conversion, Video};
+use queue::Queue;
+use reqwest::Client;
+use std::{str::FromStr, sync::Arc, time::Duration};
+use storage::Storage;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+/// Longest wait for any answer of auth: a password takes it some hundred milliseconds, more in a queue.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+const AUTH_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Everything that a request may touch.
+pub(crate) struct Context {
+    pub(crate) http: HttpConfig,
+    pub(crate) storage: Storage,
+    pub(crate) queue: Queue,
+    pub(crate) verifier: Verifier,
+    /// Speaks with auth, and with nobody else.
+    pub(crate) auth: Client,
+    /// One permit for each upload in flight.
+    pub(crate) uploads: Semaphore,
+    /// Work that must end although its request may be gone.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Context {
+    pub(crate) fn new(
+        http: HttpConfig,
+        storage: Storage,
+        queue: Queue,
+    ) -> Result<Arc<Self>, reqwest::Error> {
+        // Nothing but config.rs reads the environment, so no proxy is taken from it.
+        let auth = Client::builder()
+            .timeout(AUTH_TIMEOUT)
+            .connect_timeout(AUTH_CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Arc::new(Self {
+            verifier: Verifier::new(Keys::new(auth.clone(), http.auth_url.clone())),
+            uploads: Semaphore::new(http.max_uploads),
+            tasks: TaskTracker::new(),
+            http,
+            storage,
+            queue,
+            auth,
+        }))
+    }
+
+    /// Runs `work` to its end, even if the request that waits for it is dropped.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let work = self.tasks.spawn(work.in_current_span());
+        work.await
+            .map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    /// The conversion with this id, if it is theirs.
+    pub(crate) async fn conversion(
+        &self,
+        identity: &Identity,
+        id: &str,
+    ) -> Result<Conversion, Error> {
+        let conversion = self.storage.conversion(parse(id)?).await?;
+        identity.must_own(&conversion.owner)?;
+        Ok(conversion)
+    }
+
+    /// The video with this id, if it is theirs.
+    pub(crate) async fn video(&self, identity: &Identity, id: &str) -> Result<Video, Error> {
+        let video = self.storage.video(parse(id)?).await?;
+        identity.must_own(&video.owner)?;
+        Ok(video)
+    }
+}
+
+/// An id from an address; text that is no id names nothing.
+pub(crate) fn parse<Id: FromStr>(id: &str) -> Result<Id, Error> {
+    id.parse().map_err(|_| Error::NotFound)
+}

@@ -1,0 +1,121 @@
+//! Lists in pages: `?limit=` entries, newest first, and a cursor that leads to the next ones.
+
+use crate::error::Error;
+use domain::State;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use storage::Page;
+
+const DEFAULT_LIMIT: u32 = 20;
+const HIGHEST_LIMIT: u32 = 100;
+
+/// What a client may say about a list, as it wrote it.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Query {
+    state: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// One page as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct List<Item> {
+    items: Vec<Item>,
+    /// The cursor of the next page; null on the last one.
+    next: Option<String>,
+}
+
+impl Query {
+    /// The page to read: one entry more than is shown, which tells whether there are others.
+    pub(crate) fn page<Id: FromStr>(&self) -> Result<Page<Id>, Error> {
+        let limit = match self.limit.as_deref().map(str::parse) {
+            None => DEFAULT_LIMIT,
+            Some(Ok(limit @ 1..=HIGHEST_LIMIT)) => limit,
+            Some(_) => return Err(Error::bad_request("limit is a number from 1 to 100")),
+        };
+        let before = self.cursor.as_deref().map(str::parse).transpose();
+        let before = before
+            .map_err(|_| Error::bad_request("cursor is what `next` of an earlier page said"))?;
+        Ok(Page {
+            before,
+            limit: limit + 1,
+        })
+    }
+
+    /// The state to show, if it is not all of them.
+    pub(crate) fn state(&self) -> Result<Option<State>, Error> {
+        let Some(word) = self.state.as_deref() else {
+            return Ok(None);
+        };
+        let state = State::ALL.into_iter().find(|state| state.as_str() == word);
+        state.map(Some).ok_or_else(|| {
+            Error::bad_request("state is one of queued, running, succeeded, failed, cancelled")
+        })
+    }
+}
+
+impl<Item> List<Item> {
+    /// Shows what was read for `page`; `cursor` names an entry.
+    pub(crate) fn new<Id, Record>(
+        mut records: Vec<Record>,
+        page: &Page<Id>,
+        cursor: impl Fn(&Record) -> String,
+        show: impl Fn(Record) -> Item,
+    ) -> Self {
+        let shown = page.limit.saturating_sub(1) as usize;
+        let more = records.len() > shown;
+        records.truncate(shown);
+        let next = records.last().filter(|_| more).map(cursor);
+        Self {
+            items: records.into_iter().map(show).collect(),
+            next,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::VideoId;
+
+    fn query(limit: Option<&str>, cursor: Option<&str>) -> Result<Page<VideoId>, Error> {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Query {
+            state: None,
+            limit: own(limit),
+            cursor: own(cursor),
+        }
+        .page()
+    }
+
+    #[test]
+    fn limits_and_cursors_are_checked() {
+        assert_eq!(query(None, None).unwrap().limit, 21);
+        assert_eq!(query(Some("100"), None).unwrap().limit, 101);
+        let id = VideoId::generate();
+        assert_eq!(query(None, Some(&id.to_string())).unwrap().before, Some(id));
+        for limit in ["0", "101", "-1", "1e2", "", "99999999999"] {
+            assert!(
+                matches!(query(Some(limit), None), Err(Error::BadRequest(_))),
+                "{limit}"
+            );
+        }
+        assert!(matches!(
+            query(None, Some("' or 1=1")),
+            Err(Error::BadRequest(_))
+        ));
+    }
+
+    #[test]
+    fn there_is_a_next_page_only_if_something_is_on_it() {
+        let page = Page::<VideoId> {
+            before: None,
+            limit: 3,
+        };
+        let list = |records: Vec<u8>| List::new(records, &page, u8::to_string, |record| record);
+        let full = list(vec![9, 8, 7]);
+        assert_eq!((full.items, full.next.as_deref()), (vec![9, 8], Some("8")));
+        assert_eq!(list(vec![9, 8]).next, None);
+        assert_eq!(list(vec![]).next, None);
+    }
+}

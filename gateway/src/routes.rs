@@ -1,0 +1,87 @@
+//! The addresses of the API. Each resource has its file; here stands what all of them share.
+
+mod conversions;
+mod login;
+mod mp3;
+mod original;
+mod videos;
+
+use crate::{
+    body::{self, Body},
+    context::Context,
+    error::Error,
+};
+use http::HeaderMap;
+use std::{convert::Infallible, sync::Arc};
+use warp::{
+    Filter, Rejection, Reply,
+    filters::BoxedFilter,
+    reject::{InvalidQuery, MethodNotAllowed},
+    reply::Response,
+};
+
+/// Every address, and a problem for every other one.
+pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
+    health()
+        .or(login::routes(context))
+        .unify()
+        .or(videos::routes(context))
+        .unify()
+        .or(conversions::routes(context))
+        .unify()
+        .or(mp3::routes(context))
+        .unify()
+        .or(original::routes(context))
+        .unify()
+        .recover(problem)
+        .unify()
+        .boxed()
+}
+
+/// The methods that an address takes.
+pub(crate) fn methods(path: &str) -> &'static str {
+    let segments: Vec<_> = path.trim_matches('/').split('/').collect();
+    match segments[..] {
+        ["login" | "upload"] | ["v1", "conversions", _, "cancel"] => "POST",
+        ["v1", "videos" | "conversions"] => "GET, POST",
+        ["download"] | ["v1", "conversions", _, "mp3"] => "GET, HEAD",
+        _ => "GET",
+    }
+}
+
+/// Whether the process serves. What it depends on is not asked: a restart would not mend that.
+fn health() -> BoxedFilter<(Response,)> {
+    let health = warp::path!("healthz").and(warp::get());
+    health.map(|| "ok".into_response()).boxed()
+}
+
+/// What a handler needs of any request: the context and the head.
+fn head(context: &Arc<Context>) -> BoxedFilter<(Arc<Context>, HeaderMap)> {
+    let context = context.clone();
+    let context = warp::any().map(move || context.clone());
+    context.and(warp::header::headers_cloned()).boxed()
+}
+
+/// The body, unread: nothing of it is asked for before the handler does.
+fn unread() -> BoxedFilter<(Body,)> {
+    warp::body::stream().map(body::from_warp).boxed()
+}
+
+/// A handler's result as the answer.
+fn answer(result: Result<Response, Error>) -> Response {
+    result.unwrap_or_else(Error::into_response)
+}
+
+/// Warp's own refusals as problems.
+async fn problem(rejection: Rejection) -> Result<Response, Infallible> {
+    let error = if rejection.is_not_found() {
+        Error::NotFound
+    } else if rejection.find::<InvalidQuery>().is_some() {
+        Error::bad_request("the query cannot be read")
+    } else if rejection.find::<MethodNotAllowed>().is_some() {
+        Error::MethodNotAllowed
+    } else {
+        Error::Internal(format!("an unexpected rejection: {rejection:?}"))
+    };
+    Ok(error.into_response())
+}

@@ -1,0 +1,123 @@
+//! `/v1/videos`: uploads, and what has been uploaded.
+
+use super::{answer, head, unread};
+use crate::{
+    body::Body,
+    context::Context,
+    disposition,
+    error::Error,
+    idempotency,
+    page::{List, Query},
+    upload::{self, Upload},
+    view::{ConversionView, VideoView, location},
+};
+use domain::{Conversion, Options, Preset};
+use headers::{ContentLength, HeaderMapExt};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION},
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use warp::{
+    Filter, Reply,
+    filters::BoxedFilter,
+    reply::{Response, json},
+};
+
+/// What an upload's address may say.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Wish {
+    name: Option<String>,
+    preset: Option<String>,
+}
+
+pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
+    let videos = warp::path!("v1" / "videos");
+    let post = videos.and(warp::post()).and(head(context));
+    let post = post
+        .and(warp::query())
+        .and(unread())
+        .then(post_video)
+        .map(answer);
+    let list = videos.and(warp::get()).and(head(context));
+    let list = list.and(warp::query()).then(list_videos).map(answer);
+    let one = warp::path!("v1" / "videos" / String)
+        .and(warp::get())
+        .and(head(context));
+    let one = one.then(show_video).map(answer);
+    post.or(list).unify().or(one).unify().boxed()
+}
+
+async fn post_video(
+    context: Arc<Context>,
+    headers: HeaderMap,
+    wish: Wish,
+    body: Body,
+) -> Result<Response, Error> {
+    let upload = parse(&context, &headers, wish).await?;
+    upload::receive(&context, upload, body).await.map(accepted)
+}
+
+/// Reads everything but the body, so that a request that cannot succeed is not sent in vain.
+pub(super) async fn parse(
+    context: &Context,
+    headers: &HeaderMap,
+    wish: Wish,
+) -> Result<Upload, Error> {
+    let identity = context.verifier.identify(headers).await?;
+    let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
+    let preset = preset.map_err(Error::bad_request)?.unwrap_or_default();
+    let disposition = headers.get(CONTENT_DISPOSITION);
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let is_form = |text: &&str| {
+        text.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("multipart/form-data")
+    };
+    Ok(Upload {
+        identity,
+        name: wish
+            .name
+            .or_else(|| disposition::file_name(disposition?.as_bytes())),
+        options: Options { preset },
+        key: idempotency::key(headers)?,
+        length: headers.typed_get::<ContentLength>().map(|length| length.0),
+        form: content_type.filter(is_form).map(str::to_owned),
+    })
+}
+
+/// The answer to whoever has started a conversion.
+pub(super) fn accepted(conversion: Conversion) -> Response {
+    let address = location(conversion.id);
+    let mut response = json(&ConversionView::from(conversion)).into_response();
+    *response.status_mut() = StatusCode::ACCEPTED;
+    if let Ok(address) = HeaderValue::try_from(address) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
+}
+
+async fn list_videos(
+    context: Arc<Context>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Error> {
+    let identity = context.verifier.identify(&headers).await?;
+    let page = query.page()?;
+    let videos = context.storage.videos(&identity.user, &page).await?;
+    let list = List::new(videos, &page, |video| video.id.to_string(), VideoView::from);
+    Ok(json(&list).into_response())
+}
+
+async fn show_video(
+    id: String,
+    context: Arc<Context>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let identity = context.verifier.identify(&headers).await?;
+    let video = context.video(&identity, &id).await?;
+    Ok(json(&VideoView::from(video)).into_response())
+}

@@ -1,0 +1,220 @@
+//! One upload: from the socket into storage as it comes, then its records, then the doorbell.
+//!
+//! What must hold: an answer of 202 means that the records are committed; a request that ends in any
+//! other way, its client's disappearance included, leaves nothing behind.
+
+use crate::{
+    announcement,
+    body::{self, Body},
+    context::Context,
+    error::Error,
+    form,
+    idempotency::{measure, repeated},
+    identity::Identity,
+};
+use bytes::BytesMut;
+use domain::{
+    Conversion, ConversionId, FileName, Idempotency, NewConversion, Options, PendingKind, Video,
+    VideoId,
+};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use std::{sync::Arc, time::Duration};
+use storage::{AddError, Blob, BlobWriter};
+use tokio::time::timeout;
+
+/// Longest wait for other uploads to end.
+const WAIT_FOR_ROOM: Duration = Duration::from_secs(10);
+/// What a form may add to its file: heads, boundaries, further fields.
+const FORM_OVERHEAD: u64 = 64 * 1024;
+/// Chunks below this length are copied together: each one kept by itself holds on to the whole
+/// buffer that it was read into.
+const SMALL: usize = 16 * 1024;
+
+/// What a client asks for with its video.
+pub(crate) struct Upload {
+    pub(crate) identity: Identity,
+    /// The name in the address or in the request's head; it wins over the form's.
+    pub(crate) name: Option<String>,
+    pub(crate) options: Options,
+    pub(crate) key: Option<Idempotency>,
+    /// As declared in the head.
+    pub(crate) length: Option<u64>,
+    /// The content type, if the body is a form.
+    pub(crate) form: Option<String>,
+}
+
+/// Takes a video in and returns its first conversion, or that of an earlier request with this key.
+pub(crate) async fn receive(
+    context: &Arc<Context>,
+    mut upload: Upload,
+    body: Body,
+) -> Result<Conversion, Error> {
+    let most = context.http.max_upload_bytes;
+    let limit = if upload.form.is_some() {
+        most.saturating_add(FORM_OVERHEAD)
+    } else {
+        most
+    };
+    if upload.length.is_some_and(|length| length > limit) {
+        return Err(Error::TooLarge(most));
+    }
+    let room = timeout(WAIT_FOR_ROOM, context.uploads.acquire()).await;
+    let _room = room.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
+    let mut video = body::bounded(body, limit);
+    if let Some(content_type) = &upload.form {
+        let file = form::file(video, content_type).await?;
+        upload.name = upload.name.or(file.name);
+        video = file.bytes;
+    }
+    if let Some(Idempotency { key }) = &upload.key
+        && let Some(first) = context
+            .storage
+            .conversion_of_key(&upload.identity.user, key)
+            .await?
+    {
+        let blob = measure(video).await?;
+        return repeated(context, first, &blob, &upload.options).await;
+    }
+    let mut draft = Draft::new(context).await?;
+    draft.fill(video).await?;
+    // From here on the client's disappearance changes nothing.
+    context
+        .to_the_end(accept(context.clone(), draft, upload))
+        .await
+}
+
+/// A file that no record names yet. Dropped unfinished, it is deleted: when a client goes away its
+/// request's future is dropped wherever it stands.
+struct Draft {
+    id: VideoId,
+    writer: Option<BlobWriter>,
+    context: Arc<Context>,
+}
+
+impl Draft {
+    async fn new(context: &Arc<Context>) -> Result<Self, Error> {
+        let owned = context.clone();
+        // Run to its end, so that a file that has been begun always gets its guard.
+        let begun = context.to_the_end(async move {
+            let id = VideoId::generate();
+            let file = PendingKind::Video { video: id };
+            let writer = Some(owned.storage.create(file).await?);
+            Ok(Self {
+                id,
+                writer,
+                context: owned,
+            })
+        });
+        begun.await
+    }
+
+    async fn fill(&mut self, mut video: Body) -> Result<(), Error> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        let mut small = BytesMut::new();
+        while let Some(chunk) = video.try_next().await? {
+            if chunk.len() >= SMALL && small.is_empty() {
+                writer.append(chunk).await?;
+                continue;
+            }
+            small.extend_from_slice(&chunk);
+            if small.len() >= SMALL {
+                writer.append(small.split().freeze()).await?;
+            }
+        }
+        if !small.is_empty() {
+            writer.append(small.freeze()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the file durable.
+    async fn finish(mut self) -> Result<Blob, Error> {
+        let Some(writer) = self.writer.take() else {
+            return Err(Error::Internal("the file was finished before".to_owned()));
+        };
+        match writer.finish().await {
+            Ok(blob) => Ok(blob),
+            Err(error) => {
+                delete(&self.context, self.id).await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        let id = self.id;
+        self.context.tasks.spawn(async move {
+            match writer.discard().await {
+                Ok(()) => tracing::debug!(video.id = %id, "an unfinished upload was deleted"),
+                Err(error) => {
+                    tracing::warn!(error = %error, video.id = %id, "the sweeper deletes it")
+                }
+            }
+        });
+    }
+}
+
+/// Commits the records of a whole file and rings for them.
+async fn accept(context: Arc<Context>, draft: Draft, upload: Upload) -> Result<Conversion, Error> {
+    let id = draft.id;
+    let blob = draft.finish().await?;
+    let now = Timestamp::now();
+    let video = Video {
+        id,
+        owner: upload.identity.user,
+        name: FileName::from(upload.name.unwrap_or_default()),
+        length: blob.length,
+        sha256: blob.sha256.clone(),
+        created_at: now,
+    };
+    let new = NewConversion {
+        video: &video,
+        role: upload.identity.role,
+        options: upload.options,
+        idempotency: upload.key,
+    };
+    let conversion = Conversion::new(ConversionId::generate(), new, now);
+    match context.storage.accept(&video, &conversion).await {
+        Ok(()) => {}
+        // A write that was repeated on its way finds itself.
+        Err(AddError::Duplicate(first)) if first.id == conversion.id => {}
+        Err(AddError::Duplicate(first)) => {
+            delete(&context, id).await;
+            return repeated(&context, *first, &blob, &conversion.options).await;
+        }
+        // The reply may have been lost on its way back: only the record tells.
+        Err(AddError::Storage(error)) => match context.storage.conversion(conversion.id).await {
+            Ok(_) => {}
+            Err(storage::Error::NotFound) => {
+                delete(&context, id).await;
+                return Err(error.into());
+            }
+            // Nobody can say; the file keeps its marker and the sweeper decides.
+            Err(_) => return Err(error.into()),
+        },
+    }
+    tracing::info!(conversion.id = %conversion.id, video.length = video.length, "a video was accepted");
+    announcement::of_video(&context, &conversion).await;
+    Ok(conversion)
+}
+
+/// Deletes a file that no conversion names, and what names the file.
+async fn delete(context: &Context, id: VideoId) {
+    let file = PendingKind::Video { video: id };
+    let deleted = async {
+        context.storage.delete(file).await?;
+        context.storage.remove_video(id).await?;
+        context.storage.forget(file).await
+    };
+    if let Err(error) = deleted.await {
+        tracing::warn!(error = %error, video.id = %id, "a refused upload stays for the sweeper");
+    }
+}

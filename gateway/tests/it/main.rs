@@ -1,0 +1,18 @@
+//! The gateway as its clients meet it: a real server over real stores in a temporary folder, and an
+//! auth of the test's own that signs tokens.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here is a failed test"
+)]
+
+mod api;
+mod auth;
+mod http;
+mod idempotency;
+mod limits;
+mod mp3;
+mod stack;
+mod tokens;
+mod uploads;

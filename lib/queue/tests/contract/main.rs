@@ -1,0 +1,258 @@
+//! One suite over both back ends: what a queue promises, whoever keeps the messages. SQLite always
+//! takes part; RabbitMQ does when `backend.rs` is told of one, else it says loudly that it did not.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap in a test is a failed test"
+)]
+
+mod backend;
+mod message;
+mod outage;
+mod rabbit;
+
+use backend::{Backend, LIMIT, delivery, reconnected};
+use message::{control, mp3, video};
+use queue::{Item, Message, Queue, Topic};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+macro_rules! contract {
+    ($($name:ident)*) => {
+        mod embedded {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::Backend::embedded()).await;
+            })*
+        }
+        mod over_rabbitmq {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if let Some(backend) = super::Backend::rabbit().await {
+                    super::$name(&backend).await;
+                }
+            })*
+        }
+    };
+}
+
+contract! {
+    an_acked_message_never_comes_again
+    an_unsettled_message_comes_again_when_the_queue_is_opened_again
+    an_unsettled_message_comes_again_when_its_consumer_is_dropped
+    a_message_to_be_tried_later_comes_later_and_counts
+    a_rejected_message_is_a_dead_letter_with_its_reason
+    messages_come_in_the_order_of_their_publishing
+    two_consumers_share_a_topic
+    of_concurrent_publishers_no_message_is_lost
+    waiting_can_be_given_up_and_loses_nothing
+    every_topic_has_a_queue_of_its_own
+    mp3_keeps_only_the_newest_messages
+}
+
+async fn an_acked_message_never_comes_again(backend: &Backend) {
+    let (first, second) = (video(1), video(2));
+    {
+        let queue = backend.open().await;
+        queue.publish(&first).await.unwrap();
+        let mut consumer = queue.consume(Topic::Video).await.unwrap();
+        reconnected(&mut consumer).await;
+        let delivery = delivery(&mut consumer).await;
+        assert_eq!(delivery.message(), Ok(&first));
+        assert_eq!(delivery.deliveries(), 1);
+        delivery.ack().await.unwrap();
+    }
+    let queue = backend.open().await;
+    queue.publish(&second).await.unwrap();
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    reconnected(&mut consumer).await;
+    assert_eq!(delivery(&mut consumer).await.message(), Ok(&second));
+}
+
+async fn an_unsettled_message_comes_again_when_the_queue_is_opened_again(backend: &Backend) {
+    let message = video(1);
+    {
+        let queue = backend.open().await;
+        queue.publish(&message).await.unwrap();
+        let mut consumer = queue.consume(Topic::Video).await.unwrap();
+        assert_eq!(delivery(&mut consumer).await.message(), Ok(&message));
+    }
+    let mut consumer = backend.open().await.consume(Topic::Video).await.unwrap();
+    let again = delivery(&mut consumer).await;
+    assert_eq!(again.message(), Ok(&message));
+    assert_eq!(again.deliveries(), 2);
+}
+
+async fn an_unsettled_message_comes_again_when_its_consumer_is_dropped(backend: &Backend) {
+    let queue = backend.open().await;
+    queue.publish(&video(1)).await.unwrap();
+    let mut dropped = queue.consume(Topic::Video).await.unwrap();
+    let _unsettled = delivery(&mut dropped).await;
+    drop(dropped);
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    let again = delivery(&mut consumer).await;
+    assert_eq!((again.message(), again.deliveries()), (Ok(&video(1)), 2));
+}
+
+async fn a_message_to_be_tried_later_comes_later_and_counts(backend: &Backend) {
+    let queue = backend.open().await;
+    queue.publish(&video(1)).await.unwrap();
+    queue.publish(&video(2)).await.unwrap();
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    let begun = Instant::now();
+    delivery(&mut consumer)
+        .await
+        .retry_later(Duration::from_millis(300))
+        .await;
+    let next = delivery(&mut consumer).await;
+    assert_eq!(next.message(), Ok(&video(2)));
+    next.ack().await.unwrap();
+    let again = delivery(&mut consumer).await;
+    assert!(
+        begun.elapsed() >= Duration::from_millis(300),
+        "after {:?}",
+        begun.elapsed()
+    );
+    assert_eq!((again.message(), again.deliveries()), (Ok(&video(1)), 2));
+    again.retry_later(Duration::ZERO).await;
+    let third = delivery(&mut consumer).await;
+    assert_eq!((third.message(), third.deliveries()), (Ok(&video(1)), 3));
+}
+
+async fn a_rejected_message_is_a_dead_letter_with_its_reason(backend: &Backend) {
+    let queue = backend.open().await;
+    for (topic, message) in [
+        (Topic::Video, video(1)),
+        (Topic::Control, control(1)),
+        (Topic::Mp3, mp3(1)),
+    ] {
+        queue.publish(&message).await.unwrap();
+        let mut consumer = queue.consume(topic).await.unwrap();
+        delivery(&mut consumer)
+            .await
+            .reject("no such file")
+            .await
+            .unwrap();
+        let (body, reason) = backend.dead_letter(topic).await;
+        assert_eq!(Message::from_json(topic, &body), Ok(message.clone()));
+        assert_eq!(reason, "no such file");
+    }
+}
+
+async fn messages_come_in_the_order_of_their_publishing(backend: &Backend) {
+    let queue = backend.open().await;
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    for number in 0..30 {
+        queue.publish(&video(number)).await.unwrap();
+    }
+    for number in 0..30 {
+        let delivery = delivery(&mut consumer).await;
+        assert_eq!(delivery.message(), Ok(&video(number)));
+        delivery.ack().await.unwrap();
+    }
+}
+
+async fn two_consumers_share_a_topic(backend: &Backend) {
+    let queue = backend.open().await;
+    let mut one = queue.consume(Topic::Video).await.unwrap();
+    let mut other = queue.consume(Topic::Video).await.unwrap();
+    reconnected(&mut one).await;
+    reconnected(&mut other).await;
+    for number in 0..40 {
+        queue.publish(&video(number)).await.unwrap();
+    }
+    let mut seen = BTreeSet::new();
+    while seen.len() < 40 {
+        let item = tokio::time::timeout(LIMIT, async {
+            tokio::select! { item = one.next() => item, item = other.next() => item }
+        });
+        if let Item::Delivery(delivery) = item.await.unwrap() {
+            assert!(
+                seen.insert(delivery.message().unwrap().id()),
+                "delivered twice"
+            );
+            delivery.ack().await.unwrap();
+        }
+    }
+}
+
+async fn of_concurrent_publishers_no_message_is_lost(backend: &Backend) {
+    let queue = backend.open().await;
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    reconnected(&mut consumer).await;
+    let publishers: Vec<_> = (0..20)
+        .map(|publisher| tokio::spawn(publish_ten(queue.clone(), publisher * 10)))
+        .collect();
+    let mut seen = BTreeSet::new();
+    while seen.len() < 200 {
+        let delivery = delivery(&mut consumer).await;
+        seen.insert(delivery.message().unwrap().id());
+        delivery.ack().await.unwrap();
+    }
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+}
+
+async fn publish_ten(queue: Queue, from: u32) {
+    for number in from..from + 10 {
+        queue.publish(&video(number)).await.unwrap();
+    }
+}
+
+async fn waiting_can_be_given_up_and_loses_nothing(backend: &Backend) {
+    let queue = backend.open().await;
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    reconnected(&mut consumer).await;
+    for number in 0..20 {
+        let message = video(number);
+        let publishing = queue.publish(&message);
+        tokio::pin!(publishing);
+        // `next` is begun and dropped again and again, at whatever point it has come to.
+        let mut published = false;
+        let delivery = loop {
+            tokio::select! {
+                biased;
+                item = consumer.next() => match item {
+                    Item::Delivery(delivery) => break delivery,
+                    Item::Reconnected => {}
+                },
+                result = &mut publishing, if !published => { result.unwrap(); published = true; }
+                () = tokio::task::yield_now() => {}
+            }
+        };
+        assert_eq!(
+            (delivery.message(), delivery.deliveries()),
+            (Ok(&message), 1)
+        );
+        delivery.ack().await.unwrap();
+        if !published {
+            publishing.await.unwrap();
+        }
+    }
+}
+
+async fn every_topic_has_a_queue_of_its_own(backend: &Backend) {
+    let queue = backend.open().await;
+    for message in [control(1), mp3(1), video(1)] {
+        queue.publish(&message).await.unwrap();
+    }
+    for message in [video(1), control(1), mp3(1)] {
+        let mut consumer = queue.consume(message.topic()).await.unwrap();
+        let delivery = delivery(&mut consumer).await;
+        assert_eq!(delivery.message(), Ok(&message));
+        delivery.ack().await.unwrap();
+    }
+}
+
+async fn mp3_keeps_only_the_newest_messages(backend: &Backend) {
+    backend.fill_mp3(100_000).await;
+    let queue = backend.open().await;
+    for number in 0..3 {
+        queue.publish(&mp3(number)).await.unwrap();
+    }
+    backend.mp3_count_becomes(100_000).await;
+}

@@ -1,0 +1,132 @@
+//! Every statement that the embedded store runs, as SQLite plans it: none may walk a table, since
+//! finished records stay for good.
+
+use super::Embedded;
+use crate::{Page, Storage, Work};
+use diesel::{
+    QueryableByName,
+    connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation},
+    sql_query,
+    sql_types::Text,
+};
+use diesel_async::RunQueryDsl;
+use domain::{Conversion, ConversionId, NewConversion, Options, PendingKind, Role, Video, VideoId};
+use jiff::Timestamp;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn statements() -> MutexGuard<'static, BTreeSet<String>> {
+    STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn record() -> Option<Box<dyn Instrumentation>> {
+    Some(Box::new(|event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let statement = text.split(" -- binds").next().unwrap_or_default();
+            statements().insert(statement.to_owned());
+        }
+    }))
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// Calls everything once.
+async fn use_all(storage: &Storage) {
+    let video = Video {
+        id: VideoId::generate(),
+        owner: "ada".parse().unwrap(),
+        name: "film.mp4".to_owned().into(),
+        length: 0,
+        sha256: [0; 32].into(),
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    let new = NewConversion {
+        video: &video,
+        role: Role::User,
+        options: Options::default(),
+        idempotency: None,
+    };
+    let id = ConversionId::generate();
+    let conversion = Conversion::new(id, new, Timestamp::UNIX_EPOCH);
+    let writer = storage
+        .create(PendingKind::Video { video: video.id })
+        .await
+        .unwrap();
+    writer.finish().await.unwrap();
+    storage.pending(1).await.unwrap();
+    storage.accept(&video, &conversion).await.unwrap();
+    storage
+        .change(id, &domain::Change::Announced)
+        .await
+        .unwrap();
+    storage.video(video.id).await.unwrap();
+    for before in [None, Some(id)] {
+        for state in [None, Some(domain::State::Failed)] {
+            let page = Page { before, limit: 1 };
+            storage
+                .conversions(&video.owner, state, &page)
+                .await
+                .unwrap();
+        }
+    }
+    for before in [None, Some(video.id)] {
+        storage
+            .videos(&video.owner, &Page { before, limit: 1 })
+            .await
+            .unwrap();
+    }
+    let _ = storage.conversion_of_mp3(id.mp3(1)).await;
+    storage.conversion_of_video(video.id).await.unwrap();
+    storage
+        .conversion_of_key(&video.owner, "key")
+        .await
+        .unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    for work in [
+        Work::Due(now),
+        Work::Running,
+        Work::Unannounced,
+        Work::Unpublished,
+    ] {
+        storage.work(work, 1).await.unwrap();
+    }
+    storage.next_due(now).await.unwrap();
+    storage.remove_video(video.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_statement_walks_a_table_or_sorts_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // The connections that migrate are gone before the recording begins.
+    drop(Embedded::open(folder.path()).await.unwrap());
+    set_default_instrumentation(record).unwrap();
+    let store = Embedded::open(folder.path()).await.unwrap();
+    statements().clear();
+    use_all(&Storage::Embedded(store.clone())).await;
+
+    let seen: Vec<_> = statements().iter().cloned().collect();
+    assert!(seen.len() >= 20, "only {seen:#?}");
+    let mut connection = store.connection().await.unwrap();
+    for statement in seen {
+        let plan = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps: Vec<Step> = plan.load(&mut connection).await.unwrap();
+        for Step { detail } in steps {
+            // The markers are all wanted, in the order of their index.
+            let walks = detail.starts_with("SCAN")
+                && detail != "SCAN pending USING INDEX pending_by_silence";
+            assert!(!walks, "{detail}: {statement}");
+            // What waits in two states is merged; it is short.
+            let sorted = detail.contains("TEMP B-TREE") && !statement.contains(" IN (");
+            assert!(!sorted, "{detail}: {statement}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Lists: every record on exactly one page, and the dispatcher's work in its order.
+
+use crate::store::{Store, ada, added, at, changed, conversion_of, running, success, video_of};
+use domain::{Cause, Change, Conversion, State};
+use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use storage::{Page, Storage, Work};
+
+/// 250 conversions of Ada's, every third cancelled, among 30 of Bob's; Ada's, newest first.
+async fn many(storage: &Storage) -> Vec<Conversion> {
+    let bob = "bob".parse().unwrap();
+    let mut records: Vec<_> = (0..250)
+        .map(|_| conversion_of(&video_of(&ada()), None, at(1)))
+        .collect();
+    let others = (0..30).map(|_| conversion_of(&video_of(&bob), None, at(1)));
+    let all: Vec<_> = records.iter().cloned().chain(others).collect();
+    stream::iter(&all)
+        .for_each_concurrent(8, async |record| storage.add(record).await.unwrap())
+        .await;
+    for record in records.iter_mut().step_by(3) {
+        *record = changed(storage, record.id, &[Change::Cancel]).await;
+    }
+    records.sort_by_key(|record| std::cmp::Reverse(record.id));
+    records
+}
+
+async fn pages(storage: &Storage, state: Option<State>, limit: u32) -> Vec<Conversion> {
+    let (mut all, mut page) = (
+        Vec::new(),
+        Page {
+            before: None,
+            limit,
+        },
+    );
+    loop {
+        let records = storage.conversions(&ada(), state, &page).await.unwrap();
+        assert!(records.len() <= limit as usize);
+        let Some(last) = records.last() else {
+            return all;
+        };
+        page.before = Some(last.id);
+        all.extend(records);
+    }
+}
+
+pub(crate) async fn pages_hold_every_record_once(Store { storage, .. }: Store) {
+    let records = many(&storage).await;
+    for limit in [7, 50, 1000] {
+        assert_eq!(
+            pages(&storage, None, limit).await,
+            records,
+            "{limit} a page"
+        );
+    }
+}
+
+pub(crate) async fn pages_filter_by_state(Store { storage, .. }: Store) {
+    let records = many(&storage).await;
+    for state in State::ALL {
+        let expected: Vec<_> = records
+            .iter()
+            .filter(|record| record.state == state)
+            .cloned()
+            .collect();
+        assert_eq!(
+            pages(&storage, Some(state), 20).await,
+            expected,
+            "{state:?}"
+        );
+    }
+}
+
+pub(crate) async fn videos_are_paged_by_owner(Store { storage, .. }: Store) {
+    let mut videos = Vec::new();
+    for owner in [ada(), "bob".parse().unwrap(), ada(), ada()] {
+        let video = video_of(&owner);
+        storage
+            .accept(&video, &conversion_of(&video, None, at(1)))
+            .await
+            .unwrap();
+        videos.push(video);
+    }
+    videos.remove(1);
+    videos.sort_by_key(|video| std::cmp::Reverse(video.id));
+    let mut page = Page {
+        before: None,
+        limit: 2,
+    };
+    assert_eq!(storage.videos(&ada(), &page).await.unwrap(), videos[..2]);
+    page.before = Some(videos[1].id);
+    assert_eq!(storage.videos(&ada(), &page).await.unwrap(), videos[2..]);
+    page.before = Some(videos[2].id);
+    assert_eq!(storage.videos(&ada(), &page).await.unwrap(), []);
+}
+
+async fn ids(storage: &Storage, work: Work) -> Vec<domain::ConversionId> {
+    let found = storage.work(work, 100).await.unwrap();
+    found.iter().map(|record| record.id).collect()
+}
+
+pub(crate) async fn work_is_sorted_into_its_kinds(Store { storage, .. }: Store) {
+    let queued = added(&storage, at(1)).await.id;
+    let started = added(&storage, at(2)).await.id;
+    running(&storage, started).await;
+    let done = added(&storage, at(3)).await.id;
+    running(&storage, done).await;
+    changed(&storage, done, &[success(done, 1)]).await;
+    let cancelled = added(&storage, at(4)).await.id;
+    changed(&storage, cancelled, &[Change::Cancel]).await;
+    let told = added(&storage, at(5)).await.id;
+    changed(&storage, told, &[Change::Announced]).await;
+    let later = added(&storage, at(6)).await.id;
+    let trouble = Change::Release {
+        attempt: 1,
+        cause: Cause::NeverStarted("no room".to_owned()),
+    };
+    let later_at = changed(&storage, later, &[Change::Dispatch { attempt: 1 }, trouble])
+        .await
+        .not_before;
+
+    assert_eq!(
+        ids(&storage, Work::Due(Timestamp::now())).await,
+        [queued, told]
+    );
+    assert_eq!(
+        ids(&storage, Work::Due(later_at)).await,
+        [queued, told, later]
+    );
+    assert_eq!(ids(&storage, Work::Due(at(0))).await, []);
+    assert_eq!(ids(&storage, Work::Running).await, [started]);
+    assert_eq!(
+        ids(&storage, Work::Unannounced).await,
+        [queued, started, later]
+    );
+    assert_eq!(ids(&storage, Work::Unpublished).await, [done]);
+    changed(&storage, done, &[Change::Published]).await;
+    assert_eq!(ids(&storage, Work::Unpublished).await, []);
+}
+
+pub(crate) async fn work_comes_longest_waiting_first(Store { storage, .. }: Store) {
+    // Added in another order than they were made in.
+    let mut records = Vec::new();
+    for second in [5, 3, 8, 1, 3, 2] {
+        records.push(added(&storage, at(second)).await);
+    }
+    records.sort_by_key(|record| (record.created_at, record.id));
+    let due = storage.work(Work::Due(at(9)), 100).await.unwrap();
+    assert_eq!(due, records);
+    assert_eq!(
+        storage.work(Work::Due(at(9)), 4).await.unwrap(),
+        records[..4]
+    );
+    assert_eq!(
+        storage.work(Work::Unannounced, 4).await.unwrap(),
+        records[..4]
+    );
+    for record in &mut records {
+        *record = running(&storage, record.id).await;
+    }
+    assert_eq!(storage.work(Work::Running, 100).await.unwrap(), records);
+    assert_eq!(
+        storage.work(Work::Unannounced, 3).await.unwrap(),
+        records[..3]
+    );
+    for record in &mut records {
+        *record = changed(&storage, record.id, &[success(record.id, 1)]).await;
+    }
+    assert_eq!(
+        storage.work(Work::Unpublished, 4).await.unwrap(),
+        records[..4]
+    );
+}
+
+pub(crate) async fn the_next_due_time_is_the_nearest(Store { storage, .. }: Store) {
+    assert_eq!(storage.next_due(at(0)).await.unwrap(), None);
+    for second in [30, 10, 20] {
+        added(&storage, at(second)).await;
+    }
+    let cancelled = added(&storage, at(5)).await.id;
+    changed(&storage, cancelled, &[Change::Cancel]).await;
+    assert_eq!(storage.next_due(at(0)).await.unwrap(), Some(at(10)));
+    assert_eq!(storage.next_due(at(10)).await.unwrap(), Some(at(20)));
+    let just_before = at(20) - SignedDuration::from_millis(1);
+    assert_eq!(storage.next_due(just_before).await.unwrap(), Some(at(20)));
+    assert_eq!(storage.next_due(at(30)).await.unwrap(), None);
+}

@@ -1,0 +1,115 @@
+//! The environment of the command line. Every command reads it once, here.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `AUDIO_CONVERTER_SERVER` | the server's address, as `https://audio.example.org` |
+//! | `AUDIO_CONVERTER_USER`, `AUDIO_CONVERTER_PASSWORD` | the account to sign in with; the password may stand in the file that `AUDIO_CONVERTER_PASSWORD_FILE` names |
+//! | `AUDIO_CONVERTER_TOKEN` | a token from `audio-converter login`; wins over the account |
+//! | `CONVERTER_JOB` | the `converter-job` program, where it does not lie beside this one |
+//! | `LOG` | what is logged to standard error, as in `info,dispatcher=debug` |
+
+use process::config::{Faults, Settings};
+use reqwest::Url;
+use secrecy::SecretString;
+use std::path::PathBuf;
+
+/// What the environment says.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The server to talk to; none means this machine.
+    pub(crate) server: Option<Url>,
+    /// How to sign in.
+    pub(crate) credentials: Option<Credentials>,
+    /// The converter program.
+    pub(crate) converter_job: Option<PathBuf>,
+    /// The log's filter.
+    pub(crate) log: Option<String>,
+}
+
+/// How to sign in.
+#[derive(Clone, Debug)]
+pub(crate) enum Credentials {
+    /// A token that `login` printed.
+    Token(SecretString),
+    /// An account.
+    Account {
+        /// Its name.
+        user: String,
+        /// Its password.
+        password: SecretString,
+    },
+}
+
+impl Config {
+    /// Reads the environment; tells every fault at once.
+    pub(crate) fn from_env() -> Result<Self, Faults> {
+        Self::read(Settings::from_env())
+    }
+
+    fn read(mut settings: Settings) -> Result<Self, Faults> {
+        let user = settings.optional("AUDIO_CONVERTER_USER");
+        let password = settings.secret("AUDIO_CONVERTER_PASSWORD");
+        let token = settings.secret("AUDIO_CONVERTER_TOKEN");
+        let credentials = match (token, user, password) {
+            (Some(token), ..) => Some(Credentials::Token(token)),
+            (None, Some(user), Some(password)) => Some(Credentials::Account { user, password }),
+            (None, None, None) => None,
+            (None, Some(_), None) => {
+                settings.fault("AUDIO_CONVERTER_USER is set, AUDIO_CONVERTER_PASSWORD is not");
+                None
+            }
+            (None, None, Some(_)) => {
+                settings.fault("AUDIO_CONVERTER_PASSWORD is set, AUDIO_CONVERTER_USER is not");
+                None
+            }
+        };
+        let config = Self {
+            server: settings.optional("AUDIO_CONVERTER_SERVER"),
+            credentials,
+            converter_job: settings.optional("CONVERTER_JOB"),
+            log: settings.optional("LOG"),
+        };
+        settings.finish(Some(config))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &'static [(&str, &str)]) -> Result<Config, Faults> {
+        Config::read(Settings::from_lookup(|name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }))
+    }
+
+    #[test]
+    fn a_token_wins_over_an_account() {
+        let config = read(&[
+            ("AUDIO_CONVERTER_USER", "ada"),
+            ("AUDIO_CONVERTER_PASSWORD", "hush"),
+            ("AUDIO_CONVERTER_TOKEN", "t"),
+        ]);
+        assert!(matches!(
+            config.unwrap().credentials,
+            Some(Credentials::Token(_))
+        ));
+    }
+
+    #[test]
+    fn half_an_account_and_a_bad_address_are_both_told() {
+        let faults = read(&[
+            ("AUDIO_CONVERTER_USER", "ada"),
+            ("AUDIO_CONVERTER_SERVER", "here"),
+        ]);
+        let text = faults.unwrap_err().to_string();
+        assert!(
+            text.contains("AUDIO_CONVERTER_PASSWORD is not")
+                && text.contains("AUDIO_CONVERTER_SERVER:"),
+            "{text}"
+        );
+    }
+}

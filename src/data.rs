@@ -1,0 +1,122 @@
+//! The data folder of one server: nobody else may read it, and only one process serves it.
+
+use crate::error::Error;
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// A data folder that this process has for itself, until it ends.
+#[derive(Debug)]
+pub(crate) struct Data {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// For its owner alone: in it are videos, tokens' keys and hashes of passwords.
+const PRIVATE: u32 = 0o700;
+const LOCK: &str = "lock";
+
+impl Data {
+    /// Takes `folder`, and makes it where it is missing.
+    pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
+        let fault = |cause: io::Error| {
+            Error::failed(format!(
+                "cannot use {} for data: {cause}. --data FOLDER names another",
+                folder.display()
+            ))
+        };
+        let foreign = !folder.join(LOCK).exists()
+            && fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+        if foreign {
+            // Its mode is about to change: `--data /tmp` must not lock everybody out.
+            return Err(Error::Usage(format!(
+                "{} holds other files. --data takes an empty folder, or \
+                 a new one",
+                folder.display()
+            )));
+        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(folder)
+            .map_err(fault)?;
+        fs::set_permissions(folder, Permissions::from_mode(PRIVATE)).map_err(fault)?;
+        let folder = folder.canonicalize().map_err(fault)?;
+        let lock = lock(&folder).map_err(fault)?;
+        Ok(Self {
+            _lock: lock.ok_or_else(|| taken(&folder))?,
+            folder,
+        })
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// The lock, or none when another process has it. It is the kernel's: a killed server frees it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join(LOCK))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(cause)) => return Err(cause),
+        Ok(()) => file.set_len(0)?,
+    }
+    writeln!(file, "{}", std::process::id())?;
+    Ok(Some(file))
+}
+
+fn taken(folder: &Path) -> Error {
+    let mut process = String::new();
+    let read = File::open(folder.join(LOCK)).and_then(|mut file| file.read_to_string(&mut process));
+    let process = read.map_or("?", |_| process.trim());
+    let folder = folder.display();
+    Error::failed(format!(
+        "process {process} serves {folder} already. End it first, or take another folder \
+         with --data"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_server_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("data");
+        let first = Data::take(&folder).unwrap();
+        assert_eq!(
+            fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+            PRIVATE
+        );
+        let refused = Data::take(&folder).unwrap_err().to_string();
+        assert!(
+            refused.contains(&format!("process {} serves", std::process::id())),
+            "{refused}"
+        );
+        drop(first);
+        Data::take(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::write(root.path().join("letter"), "").unwrap();
+        assert_eq!(Data::take(root.path()).unwrap_err().exit(), 2);
+        assert_eq!(
+            fs::metadata(root.path()).unwrap().permissions().mode() & 0o777,
+            0o755
+        );
+    }
+}
