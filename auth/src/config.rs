@@ -62,7 +62,7 @@ impl Config {
     /// The defaults, with the accounts in one file.
     ///
     /// # Errors
-    /// Never with the defaults as they are.
+    /// None: the defaults are sound.
     pub fn with_file(path: PathBuf) -> Result<Self, Faults> {
         let lookup = |name: &str| (name == "AUTH_DATABASE_URL").then(|| "file:replaced".to_owned());
         let defaults = Self::read(Settings::from_lookup(lookup))?;
@@ -74,19 +74,25 @@ impl Config {
     }
 
     fn read(mut settings: Settings) -> Result<Self, Faults> {
+        // Every setting is read, also after a fault, so that all faults are told.
         let database = database_url(&mut settings);
+        let listen = settings.or("AUTH_LISTEN", SocketAddr::from(([127, 0, 0, 1], 5000)));
         let first_account = settings.optional("AUTH_FIRST_ACCOUNT");
+        let first_password = first_password(&mut settings);
+        let token_lifetime = token_lifetime(&mut settings);
+        let log = settings.or("LOG", "info".to_owned());
+        let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let first_account = first_account.or_else(|| "admin".parse().ok());
         let built = database
             .zip(first_account)
             .map(|(database, first_account)| Self {
-                listen: settings.or("AUTH_LISTEN", SocketAddr::from(([127, 0, 0, 1], 5000))),
+                listen,
                 database,
                 first_account,
-                first_password: first_password(&mut settings),
-                token_lifetime: token_lifetime(&mut settings),
-                log: settings.or("LOG", "info".to_owned()),
-                log_format: settings.or("LOG_FORMAT", LogFormat::Text),
+                first_password,
+                token_lifetime,
+                log,
+                log_format,
             });
         settings.finish(built)
     }
@@ -200,9 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_range_are_faults() {
+    fn every_fault_is_told_at_once() {
         let faults = read(&[
-            ("AUTH_DATABASE_URL", "mysql://root:hush@db/auth"),
+            ("AUTH_LISTEN", "here"),
             ("AUTH_FIRST_PASSWORD", "short"),
             ("AUTH_TOKEN_SECONDS", "0"),
             ("AUTH_FIRST_ACCOUNT", "a:b"),
@@ -210,6 +216,8 @@ mod tests {
         ])
         .unwrap_err();
         for name in [
+            "DATABASE_URL is not set",
+            "LISTEN",
             "FIRST_PASSWORD",
             "TOKEN_SECONDS",
             "FIRST_ACCOUNT",

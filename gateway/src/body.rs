@@ -31,14 +31,18 @@ where
 
 /// The same bytes, or an error once there are more than `limit` or they come too slowly.
 pub(crate) fn bounded(body: Body, limit: u64) -> Body {
+    within(body, limit, IDLE)
+}
+
+fn within(body: Body, limit: u64, idle: Duration) -> Body {
     let meter = Meter {
         limit,
         received: 0,
         waited: Duration::ZERO,
     };
-    stream::try_unfold((body, meter), |(mut body, mut meter)| async move {
+    stream::try_unfold((body, meter), move |(mut body, mut meter)| async move {
         let asked = Instant::now();
-        let Some(chunk) = timeout(IDLE, body.next())
+        let Some(chunk) = timeout(idle, body.next())
             .await
             .map_err(|_| Error::TooSlow)?
         else {
@@ -104,5 +108,13 @@ mod tests {
             meter.add(1, Duration::ZERO),
             Err(Error::TooLarge(100_000))
         ));
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_is_given_up() {
+        let silent = stream::iter([Ok(Bytes::from_static(b"x"))]).chain(stream::pending());
+        let mut body = within(silent.boxed(), 10, Duration::from_millis(20));
+        assert!(body.try_next().await.is_ok());
+        assert!(matches!(body.try_next().await, Err(Error::TooSlow)));
     }
 }

@@ -30,6 +30,9 @@ use warp::{filters::BoxedFilter, reply::Response};
 /// idle connections about as long; much less and they would send requests into closing ones.
 const HEAD: Duration = Duration::from_secs(30);
 
+/// Longest time in which a client takes none of an answer.
+const STALL: Duration = Duration::from_secs(30);
+
 /// Longest head of a request, in bytes; a token takes at most 4 KiB of it.
 const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -51,7 +54,8 @@ pub(crate) async fn serve(
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_header_size(LONGEST_HEAD);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(Patient::new(stream)), service));
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(Patient::new(stream, STALL)), service));
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = shutdown.cancelled() => {

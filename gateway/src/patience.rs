@@ -14,14 +14,13 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// Longest time in which a client takes none of the bytes for it.
-const STALL: Duration = Duration::from_secs(30);
 /// How long bytes that nobody wants are still read after the answer.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A TCP connection with time limits.
 pub(crate) struct Patient {
     stream: TcpStream,
+    stall: Duration,
     timer: Pin<Box<Sleep>>,
     doing: Doing,
 }
@@ -37,10 +36,12 @@ enum Doing {
 }
 
 impl Patient {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    /// `stall` is the longest time in which the client takes none of the bytes for it.
+    pub(crate) fn new(stream: TcpStream, stall: Duration) -> Self {
         Self {
             stream,
-            timer: Box::pin(sleep(STALL)),
+            stall,
+            timer: Box::pin(sleep(stall)),
             doing: Doing::Well,
         }
     }
@@ -61,7 +62,7 @@ impl Patient {
             return write;
         }
         if self.doing == Doing::Well {
-            self.start(Doing::Stalled, STALL);
+            self.start(Doing::Stalled, self.stall);
         }
         ready!(self.timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -121,5 +122,25 @@ impl AsyncWrite for Patient {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut patient = Patient::new(stream, Duration::from_millis(50));
+        let endless = async { while patient.write_all(&[0; 1 << 16]).await.is_ok() {} };
+        endless.await;
+        let error = patient.write_all(&[0]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -2,11 +2,12 @@
 //! MySQL cannot roll back a half-made schema and several pods start at once.
 
 use crate::Error;
+use bb8::ErrorSink;
 use diesel::{dsl::sql, select, sql_types};
 use diesel_async::{
     AsyncConnection, AsyncMysqlConnection, RunQueryDsl,
     async_connection_wrapper::AsyncConnectionWrapper,
-    pooled_connection::{AsyncDieselConnectionManager, bb8},
+    pooled_connection::{AsyncDieselConnectionManager, PoolError},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::time::Duration;
@@ -23,15 +24,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOCK: &str = "GET_LOCK(CONCAT('auth-', MD5(DATABASE())), 60)";
 const UNLOCK: &str = "RELEASE_LOCK(CONCAT('auth-', MD5(DATABASE())))";
 
-pub(super) type Pool = bb8::Pool<AsyncMysqlConnection>;
+pub(super) type Pool = bb8::Pool<AsyncDieselConnectionManager<AsyncMysqlConnection>>;
 
 pub(super) async fn open(url: &str) -> Result<Pool, Error> {
     migrate(url).await?;
     let pool = Pool::builder()
         .max_size(CONNECTIONS)
-        .connection_timeout(PATIENCE);
+        .connection_timeout(PATIENCE)
+        .error_sink(Box::new(Log));
     let built = pool.build(AsyncDieselConnectionManager::new(url)).await;
     built.map_err(|cause| Error::Database(cause.to_string()))
+}
+
+/// Tells why connecting fails; who waits for a connection only learns that it took too long.
+#[derive(Clone, Copy, Debug)]
+struct Log;
+
+impl ErrorSink<PoolError> for Log {
+    fn sink(&self, error: PoolError) {
+        tracing::warn!(%error, "cannot connect to MySQL");
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<PoolError>> {
+        Box::new(*self)
+    }
 }
 
 async fn migrate(url: &str) -> Result<(), Error> {

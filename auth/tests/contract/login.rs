@@ -204,24 +204,20 @@ async fn an_old_hash_is_replaced_at_login(backend: &Backend) {
 
 async fn an_unknown_name_takes_as_long_as_a_known_one(backend: &Backend) {
     let server = Running::open(backend.config()).await;
-    let quickest = async |name: &str| {
-        let mut quickest = Duration::MAX;
-        for _ in 0..5 {
-            let start = Instant::now();
-            assert_eq!(
-                server.login(name, "wrong password").await.status(),
-                StatusCode::UNAUTHORIZED
-            );
-            quickest = quickest.min(start.elapsed());
-        }
-        quickest
+    let time = async |name: &str| {
+        let start = Instant::now();
+        let answer = server.login(name, "wrong password").await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        start.elapsed()
     };
-    let (known, unknown) = (quickest("admin").await, quickest("nobody").await);
-    // Without the dummy hash an unknown name is answered tens of times faster.
-    assert!(
-        unknown * 2 > known && known * 2 > unknown,
-        "known {known:?}, unknown {unknown:?}"
-    );
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    for _ in 0..8 {
+        known = known.min(time("admin").await);
+        unknown = unknown.min(time("nobody").await);
+    }
+    // Without a hash it would be tens of times quicker; a busy machine makes it look 3 times so.
+    // That the hash costs the same is tested beside it.
+    assert!(unknown * 6 > known, "known {known:?}, unknown {unknown:?}");
 }
 
 async fn a_flood_of_logins_is_told_to_come_back(backend: &Backend) {

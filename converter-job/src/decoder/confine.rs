@@ -19,8 +19,11 @@ pub(super) fn close_inherited() -> io::Result<()> {
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let inherited: Vec<RawFd> = numbers.filter(|number| *number > 2).collect();
     for number in inherited {
-        // SAFETY: nothing has been opened yet but the listing itself, which has been closed.
-        unsafe { rustix::io::close(number) };
+        // The listing itself is among them, and closed by now.
+        if fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok() {
+            // SAFETY: nothing of ours has been opened yet, so nobody owns the number.
+            unsafe { rustix::io::close(number) };
+        }
     }
     Ok(())
 }

@@ -287,11 +287,9 @@ impl World {
             sha256: Sha256::from([1; 32]),
             duration_ms: 1,
         };
-        if self
-            .change(pod.conversion, &Change::Succeed { claim, mp3 })
-            .is_err()
-        {
-            self.files.retain(|file| *file != (pod.conversion, claim));
+        match self.change(pod.conversion, &Change::Succeed { claim, mp3 }) {
+            Ok(record) => assert_eq!(record.claim, claim, "an older claim committed"),
+            Err(_) => self.files.retain(|file| *file != (pod.conversion, claim)),
         }
         let killed = faults && self.choices.one_in(4);
         self.end(
@@ -403,6 +401,22 @@ impl World {
         );
     }
 
+    /// Pods that never end by themselves: their jobs must be deleted.
+    fn clear_up(&mut self) {
+        self.pods.iter_mut().for_each(|pod| pod.frozen = true);
+        for _ in 0..3 {
+            let known = self.view();
+            self.now = decide(&known).wake_at.unwrap_or(self.now).max(self.now);
+            self.pass(&self.view(), true);
+        }
+        let alive: Vec<_> = self
+            .jobs
+            .values()
+            .filter(|job| job.phase.is_alive())
+            .collect();
+        assert!(alive.is_empty(), "jobs that nobody needs: {alive:#?}");
+    }
+
     fn check_end(&self) {
         for record in self.records.values() {
             let events = self.events.get(&record.id).copied().unwrap_or_default();
@@ -422,6 +436,7 @@ fn history(seed: u64) {
         world.check_always();
     }
     world.settle();
+    world.clear_up();
     world.check_end();
 }
 

@@ -24,7 +24,7 @@ async fn a_declared_length_over_the_limit_is_refused_unread() {
     let mut stream = begun(stack.address, &head).await;
     let (mut reading, mut writing) = stream.split();
     // The answer comes, and can be read, although the client sends on regardless.
-    writing.write_all(&vec![0; 1 << 20]).await.unwrap();
+    writing.write_all(&vec![0; 32 << 20]).await.unwrap();
     let mut answer = Vec::new();
     tokio::io::AsyncReadExt::read_to_end(&mut reading, &mut answer)
         .await

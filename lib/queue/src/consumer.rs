@@ -3,13 +3,12 @@
 
 use crate::{BadMessage, Error, Message, embedded, rabbit};
 use std::{future, time::Duration};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::sync::mpsc;
 
 /// Receives one topic's messages. When it is dropped, what it holds unsettled comes again.
 #[derive(Debug)]
 pub struct Consumer {
     items: mpsc::Receiver<Item>,
-    task: JoinHandle<()>,
 }
 
 /// What a consumer hears.
@@ -38,8 +37,9 @@ pub(crate) enum Handle {
 }
 
 impl Consumer {
-    pub(crate) fn new(items: mpsc::Receiver<Item>, task: JoinHandle<()>) -> Self {
-        Self { items, task }
+    /// The task that sends the items ends when the receiver is dropped.
+    pub(crate) fn new(items: mpsc::Receiver<Item>) -> Self {
+        Self { items }
     }
 
     /// Waits for the next item, for ever if need be; it reconnects by itself. Cancel-safe.
@@ -53,12 +53,6 @@ impl Consumer {
         }
         // The task ends only with its runtime.
         future::pending().await
-    }
-}
-
-impl Drop for Consumer {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

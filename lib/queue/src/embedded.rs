@@ -63,20 +63,14 @@ impl Embedded {
     }
 
     pub(crate) async fn publish(&self, message: &Message) -> Result<(), Error> {
-        let topic = message.topic();
-        let table = &self.shared.table;
-        let (id, body) = (message.id().to_string(), message.to_json()?);
-        let inserted = time::timeout(PUBLISH_TIMEOUT, table.insert(topic, &id, body.as_bytes()));
+        let (topic, id) = (message.topic(), message.id().to_string());
+        let body = message.to_json()?;
+        let shared = self.shared.clone();
+        let publishing = detached(async move { shared.publish(topic, &id, body.as_bytes()).await });
         let late = |_| Err(Error::Unavailable("messages.sqlite is busy".to_owned()));
-        inserted.await.unwrap_or_else(late)?;
-        self.shared.changed.send_replace(());
-        if topic == Topic::Mp3 {
-            // The message is in; that an old one is not yet out must not fail it.
-            if let Err(error) = table.trim_mp3(LONGEST_QUEUE, MP3_AGE).await {
-                tracing::warn!(%error, "old mp3 messages stay for now");
-            }
-        }
-        Ok(())
+        time::timeout(PUBLISH_TIMEOUT, publishing)
+            .await
+            .unwrap_or_else(late)
     }
 
     pub(crate) fn consume(&self, topic: Topic) -> Consumer {
@@ -84,11 +78,24 @@ impl Embedded {
         let (items, receiver) = mpsc::channel(1);
         let number = self.shared.consumers.fetch_add(1, Ordering::Relaxed);
         let fetch = fetch::Fetch::new(self.shared.clone(), topic, number);
-        Consumer::new(receiver, tokio::spawn(fetch.run(items)))
+        tokio::spawn(fetch.run(items));
+        Consumer::new(receiver)
     }
 }
 
 impl Shared {
+    async fn publish(&self, topic: Topic, id: &str, body: &[u8]) -> Result<(), Error> {
+        self.table.insert(topic, id, body).await?;
+        self.changed.send_replace(());
+        if topic == Topic::Mp3 {
+            // The message is in; that an old one is not yet out must not fail it.
+            if let Err(error) = self.table.trim_mp3(LONGEST_QUEUE, MP3_AGE).await {
+                tracing::warn!(%error, "old mp3 messages stay for now");
+            }
+        }
+        Ok(())
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<i64, u64>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,32 +103,51 @@ impl Shared {
 
 impl Handle {
     pub(crate) async fn ack(self) -> Result<(), Error> {
-        self.shared.table.delete(self.row).await?;
-        self.release();
-        Ok(())
+        let settling = async move {
+            self.shared.table.delete(self.row).await?;
+            self.release();
+            Ok(())
+        };
+        detached(settling).await
     }
 
     /// Where even this cannot be written the row stays held, and comes again with the next process.
     pub(crate) async fn retry_later(self, after: Duration) {
-        match self.shared.table.postpone(self.row, after).await {
-            Ok(()) => self.release(),
-            Err(error) => {
-                tracing::warn!(%error, topic = %self.topic, "a message comes again only after a restart");
-            }
+        let topic = self.topic;
+        let settling = async move {
+            self.shared.table.postpone(self.row, after).await?;
+            self.release();
+            Ok(())
+        };
+        if let Err(error) = detached(settling).await {
+            tracing::warn!(%error, %topic, "a message comes again only after a restart");
         }
     }
 
     pub(crate) async fn reject(self, reason: &str) -> Result<(), Error> {
-        self.shared
-            .table
-            .bury(self.row, self.topic, reason, LONGEST_QUEUE)
-            .await?;
-        self.release();
-        Ok(())
+        let reason = reason.to_owned();
+        let settling = async move {
+            let table = &self.shared.table;
+            table
+                .bury(self.row, self.topic, &reason, LONGEST_QUEUE)
+                .await?;
+            self.release();
+            Ok(())
+        };
+        detached(settling).await
     }
 
     fn release(&self) {
         self.shared.held().remove(&self.row);
         self.shared.changed.send_replace(());
     }
+}
+
+/// Goes on to its end when its caller gives up. A query of diesel-async that is dropped midway
+/// blocks its thread until SQLite is done, and panics where the runtime has only one.
+async fn detached(
+    doing: impl Future<Output = Result<(), Error>> + Send + 'static,
+) -> Result<(), Error> {
+    let ended = |_| Err(Error::Unavailable("the process is ending".to_owned()));
+    tokio::spawn(doing).await.unwrap_or_else(ended)
 }

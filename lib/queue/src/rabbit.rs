@@ -73,10 +73,8 @@ impl Rabbit {
     pub(crate) fn consume(&self, topic: Topic) -> Consumer {
         // One item ahead is enough: the rest of the prefetched ones wait inside lapin.
         let (items, receiver) = mpsc::channel(1);
-        Consumer::new(
-            receiver,
-            tokio::spawn(receiver::run(self.clone(), topic, items)),
-        )
+        tokio::spawn(receiver::run(self.clone(), topic, items));
+        Consumer::new(receiver)
     }
 
     async fn send(

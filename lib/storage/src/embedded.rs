@@ -272,8 +272,10 @@ impl Embedded {
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        // To the letter of its partial index, which `Work::Due` must not use: it would sort.
+        let queued = dsl::sql::<diesel::sql_types::Bool>("state = 'queued'");
         let query = conversions::table
-            .filter(conversions::state.eq(State::Queued.as_str()))
+            .filter(queued)
             .filter(conversions::not_before.gt(now.as_millisecond()))
             .select(dsl::min(conversions::not_before));
         let due: Option<i64> = query.first(&mut self.connection().await?).await?;

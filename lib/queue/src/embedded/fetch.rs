@@ -33,6 +33,7 @@ impl Fetch {
         }
     }
 
+    /// Ends when nobody receives any more, but never in the middle of a query.
     pub(super) async fn run(self, items: mpsc::Sender<Item>) {
         let mut changed = self.shared.changed.subscribe();
         if items.send(Item::Reconnected).await.is_err() {
@@ -55,8 +56,12 @@ impl Fetch {
                     FAULT_PAUSE
                 }
             };
-            // Either way the table is looked at again.
-            let _ = time::timeout(pause, changed.changed()).await;
+            // Whatever happened, the table is looked at again.
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = time::sleep(pause) => {}
+                () = items.closed() => return,
+            }
         }
     }
 

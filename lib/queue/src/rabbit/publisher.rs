@@ -169,7 +169,7 @@ impl Link {
         // Mandatory: without a queue the message comes back, instead of vanishing with a confirm.
         // Immediate is not supported by RabbitMQ.
         let options = BasicPublishOptions {
-            mandatory: false,
+            mandatory: true,
             immediate: false,
         };
         // The default exchange routes by the queue's name and cannot be deleted.

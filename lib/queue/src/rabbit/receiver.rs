@@ -18,11 +18,18 @@ use tokio::sync::mpsc;
 /// How often the message was delivered before it was put back by us.
 pub(super) const DELIVERIES: &str = "x-deliveries";
 
-/// Ends only when nobody receives any more.
+/// Ends when nobody receives any more, in the middle of whatever it does.
 pub(super) async fn run(rabbit: Rabbit, topic: Topic, items: mpsc::Sender<Item>) {
+    tokio::select! {
+        () = items.closed() => {}
+        () = receive(rabbit, topic, &items) => {}
+    }
+}
+
+async fn receive(rabbit: Rabbit, topic: Topic, items: &mpsc::Sender<Item>) {
     let mut backoff = Backoff::new();
     let mut warned = false;
-    while !items.is_closed() {
+    loop {
         let why = match connect(&rabbit, topic).await {
             Ok((_connection, deliveries)) => {
                 tracing::info!(%topic, "connected to the broker to consume");
@@ -30,7 +37,7 @@ pub(super) async fn run(rabbit: Rabbit, topic: Topic, items: mpsc::Sender<Item>)
                 if items.send(Item::Reconnected).await.is_err() {
                     return;
                 }
-                pass_on(&rabbit, topic, deliveries, &items).await
+                pass_on(&rabbit, topic, deliveries, items).await
             }
             Err(error) => error.to_string(),
         };

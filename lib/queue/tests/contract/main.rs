@@ -8,17 +8,19 @@
 )]
 
 mod backend;
+mod concurrency;
 mod message;
 mod outage;
 mod rabbit;
 
-use backend::{Backend, LIMIT, delivery, reconnected};
-use message::{control, mp3, video};
-use queue::{Item, Message, Queue, Topic};
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
+use backend::{Backend, delivery, reconnected};
+use concurrency::{
+    of_concurrent_publishers_no_message_is_lost, two_consumers_share_a_topic,
+    waiting_can_be_given_up_and_loses_nothing,
 };
+use message::{control, mp3, video};
+use queue::{Message, Topic};
+use std::time::{Duration, Instant};
 
 macro_rules! contract {
     ($($name:ident)*) => {
@@ -155,86 +157,6 @@ async fn messages_come_in_the_order_of_their_publishing(backend: &Backend) {
     }
 }
 
-async fn two_consumers_share_a_topic(backend: &Backend) {
-    let queue = backend.open().await;
-    let mut one = queue.consume(Topic::Video).await.unwrap();
-    let mut other = queue.consume(Topic::Video).await.unwrap();
-    reconnected(&mut one).await;
-    reconnected(&mut other).await;
-    for number in 0..40 {
-        queue.publish(&video(number)).await.unwrap();
-    }
-    let mut seen = BTreeSet::new();
-    while seen.len() < 40 {
-        let item = tokio::time::timeout(LIMIT, async {
-            tokio::select! { item = one.next() => item, item = other.next() => item }
-        });
-        if let Item::Delivery(delivery) = item.await.unwrap() {
-            assert!(
-                seen.insert(delivery.message().unwrap().id()),
-                "delivered twice"
-            );
-            delivery.ack().await.unwrap();
-        }
-    }
-}
-
-async fn of_concurrent_publishers_no_message_is_lost(backend: &Backend) {
-    let queue = backend.open().await;
-    let mut consumer = queue.consume(Topic::Video).await.unwrap();
-    reconnected(&mut consumer).await;
-    let publishers: Vec<_> = (0..20)
-        .map(|publisher| tokio::spawn(publish_ten(queue.clone(), publisher * 10)))
-        .collect();
-    let mut seen = BTreeSet::new();
-    while seen.len() < 200 {
-        let delivery = delivery(&mut consumer).await;
-        seen.insert(delivery.message().unwrap().id());
-        delivery.ack().await.unwrap();
-    }
-    for publisher in publishers {
-        publisher.await.unwrap();
-    }
-}
-
-async fn publish_ten(queue: Queue, from: u32) {
-    for number in from..from + 10 {
-        queue.publish(&video(number)).await.unwrap();
-    }
-}
-
-async fn waiting_can_be_given_up_and_loses_nothing(backend: &Backend) {
-    let queue = backend.open().await;
-    let mut consumer = queue.consume(Topic::Video).await.unwrap();
-    reconnected(&mut consumer).await;
-    for number in 0..20 {
-        let message = video(number);
-        let publishing = queue.publish(&message);
-        tokio::pin!(publishing);
-        // `next` is begun and dropped again and again, at whatever point it has come to.
-        let mut published = false;
-        let delivery = loop {
-            tokio::select! {
-                biased;
-                item = consumer.next() => match item {
-                    Item::Delivery(delivery) => break delivery,
-                    Item::Reconnected => {}
-                },
-                result = &mut publishing, if !published => { result.unwrap(); published = true; }
-                () = tokio::task::yield_now() => {}
-            }
-        };
-        assert_eq!(
-            (delivery.message(), delivery.deliveries()),
-            (Ok(&message), 1)
-        );
-        delivery.ack().await.unwrap();
-        if !published {
-            publishing.await.unwrap();
-        }
-    }
-}
-
 async fn every_topic_has_a_queue_of_its_own(backend: &Backend) {
     let queue = backend.open().await;
     for message in [control(1), mp3(1), video(1)] {
@@ -242,9 +164,7 @@ async fn every_topic_has_a_queue_of_its_own(backend: &Backend) {
     }
     for message in [video(1), control(1), mp3(1)] {
         let mut consumer = queue.consume(message.topic()).await.unwrap();
-        let delivery = delivery(&mut consumer).await;
-        assert_eq!(delivery.message(), Ok(&message));
-        delivery.ack().await.unwrap();
+        assert_eq!(delivery(&mut consumer).await.message(), Ok(&message));
     }
 }
 

@@ -25,7 +25,7 @@ CREATE INDEX conversions_of_owner ON conversions (owner, id);
 CREATE INDEX conversions_of_video ON conversions (video);
 CREATE INDEX conversions_of_mp3 ON conversions (mp3) WHERE mp3 IS NOT NULL;
 CREATE INDEX conversions_in_turn ON conversions (state, created_at, id);
-CREATE INDEX conversions_due ON conversions (not_before, state);
+CREATE INDEX conversions_due ON conversions (state, not_before) WHERE state = 'queued';
 CREATE INDEX conversions_unannounced ON conversions (state, created_at, id) WHERE NOT announced;
 CREATE INDEX conversions_unpublished ON conversions (state, created_at, id) WHERE NOT published;
 

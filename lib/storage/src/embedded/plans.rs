@@ -33,7 +33,7 @@ fn record() -> Option<Box<dyn Instrumentation>> {
     }))
 }
 
-#[derive(QueryableByName)]
+#[derive(Debug, QueryableByName)]
 struct Step {
     #[diesel(sql_type = Text)]
     detail: String,
@@ -116,6 +116,8 @@ async fn no_statement_walks_a_table_or_sorts_one() {
     let seen: Vec<_> = statements().iter().cloned().collect();
     assert!(seen.len() >= 20, "only {seen:#?}");
     let mut connection = store.connection().await.unwrap();
+    let names = "SELECT name AS detail FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
+    let mut idle: Vec<Step> = sql_query(names).load(&mut connection).await.unwrap();
     for statement in seen {
         let plan = sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
         let steps: Vec<Step> = plan.load(&mut connection).await.unwrap();
@@ -127,6 +129,10 @@ async fn no_statement_walks_a_table_or_sorts_one() {
             // What waits in two states is merged; it is short.
             let sorted = detail.contains("TEMP B-TREE") && !statement.contains(" IN (");
             assert!(!sorted, "{detail}: {statement}");
+            let words: Vec<_> = detail.split(' ').collect();
+            idle.retain(|index| !words.contains(&index.detail.as_str()));
         }
     }
+    // One that no statement uses was made for one that now walks what it should have found.
+    assert!(idle.is_empty(), "not used: {idle:?}");
 }
