@@ -6,14 +6,14 @@
 
 mod commit;
 mod heartbeat;
+mod settle;
 
 use crate::{
     config::Config,
     ending::Ending,
     work::{self, Order, Sink, Source, Verdict},
 };
-use commit::{Committed, commit};
-use domain::{Change, Conversion, Failure, Mp3, PendingKind, Reason};
+use domain::{Change, Conversion, Failure, PendingKind, Reason};
 use std::{
     cell::Cell,
     future::Future,
@@ -21,12 +21,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use storage::{BlobWriter, ChangeError, Error, Storage};
+use storage::{ChangeError, Error, Storage};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// For what is tidied up on the way out; the sweeper does the rest.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// For what the attempt cannot begin without.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -168,124 +166,8 @@ impl Attempt {
         };
         self.settle(stopped, *writer).await
     }
-
-    async fn settle(&self, stopped: Stopped, writer: BlobWriter) -> Ending {
-        match stopped {
-            Stopped::Verdict(Verdict::Converted {
-                duration_ms,
-                length,
-            }) => self.succeed(writer, duration_ms, length).await,
-            Stopped::Verdict(Verdict::Failed(failure)) => {
-                let ending = self.fail(failure).await;
-                discard(writer).await;
-                ending
-            }
-            Stopped::Verdict(verdict) => {
-                discard(writer).await;
-                Ending::of(&verdict)
-            }
-            Stopped::Record => {
-                discard(writer).await;
-                self.superseded().await
-            }
-            Stopped::Signal => {
-                discard(writer).await;
-                interrupted()
-            }
-        }
-    }
-
-    async fn succeed(&self, writer: BlobWriter, duration_ms: u64, length: u64) -> Ending {
-        let blob = match writer.finish().await {
-            Ok(blob) if blob.length == length => blob,
-            wrong => {
-                self.delete().await;
-                return match wrong {
-                    Ok(blob) => {
-                        Ending::trouble(format!("{} of {length} bytes were stored", blob.length))
-                    }
-                    Err(error) => Ending::trouble(error),
-                };
-            }
-        };
-        let mp3 = Mp3 {
-            id: self.record.id.mp3(self.record.claim),
-            length: blob.length,
-            sha256: blob.sha256,
-            duration_ms,
-        };
-        let change = Change::Succeed {
-            claim: self.record.claim,
-            mp3,
-        };
-        match commit(&self.storage, self.record.id, &change).await {
-            Committed::Yes => {
-                // Left behind, the marker tells the sweeper no more than the record does.
-                let _ = timeout(PATIENCE, self.storage.forget(self.file())).await;
-                Ending::succeeded(duration_ms, blob.length, self.began.elapsed())
-            }
-            Committed::Refused => {
-                self.delete().await;
-                self.superseded().await
-            }
-            // The write may still arrive, so the file must stay; its marker lets the sweeper judge.
-            Committed::Unknown(error) => {
-                Ending::trouble(format!("the MP3 may not be committed: {error}"))
-            }
-        }
-    }
-
-    async fn fail(&self, failure: Failure) -> Ending {
-        let change = Change::Fail {
-            claim: self.record.claim,
-            failure: failure.clone(),
-        };
-        match commit(&self.storage, self.record.id, &change).await {
-            Committed::Yes => Ending::failed(&failure),
-            Committed::Refused => self.superseded().await,
-            Committed::Unknown(error) => {
-                Ending::trouble(format!("a failure may not be committed: {error}"))
-            }
-        }
-    }
-
-    /// Somebody newer must be there, or the end: else the dispatcher has to know that this attempt
-    /// did nothing.
-    async fn superseded(&self) -> Ending {
-        match answered(self.storage.conversion(self.record.id)).await {
-            Ok(record) if record.state.is_terminal() => {
-                Ending::superseded(format!("the conversion is {}", record.state.as_str()))
-            }
-            Ok(record) if record.claim > self.record.claim => {
-                Ending::superseded("a newer claim exists")
-            }
-            Ok(_) => Ending::trouble("the attempt was taken back"),
-            Err(ending) => ending,
-        }
-    }
-
-    /// Deletes a file that has no writer any more.
-    async fn delete(&self) {
-        let deleted = async {
-            self.storage.delete(self.file()).await?;
-            self.storage.forget(self.file()).await
-        };
-        tell_failure(timeout(PATIENCE, deleted).await);
-    }
 }
 
 fn interrupted() -> Ending {
     Ending::trouble("interrupted")
-}
-
-async fn discard(writer: BlobWriter) {
-    tell_failure(timeout(PATIENCE, writer.discard()).await);
-}
-
-fn tell_failure(deleted: Result<Result<(), Error>, tokio::time::error::Elapsed>) {
-    match deleted {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the MP3 stays for the sweeper"),
-        Err(error) => tracing::warn!(%error, "the MP3 stays for the sweeper"),
-    }
 }

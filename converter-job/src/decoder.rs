@@ -6,12 +6,14 @@
 
 mod confine;
 mod encode;
+mod lame;
 mod libav;
 mod limits;
 mod link;
 mod mp3;
 mod resample;
 mod sound;
+mod track;
 mod video;
 
 use crate::protocol::{Job, Request};

@@ -1,28 +1,21 @@
-//! LAME and the MP3 file around its frames, set up as the `ffmpeg` command sets them up.
+//! From decoded frames of any shape to an MP3 file.
 
 use super::{
-    Stop,
+    Stop, lame,
     mp3::Mp3,
     resample::{Resampler, Shape, empty},
 };
 use domain::Preset;
 use ffmpeg_next::{
-    ChannelLayout, Dictionary, Error, Packet, Rational, codec, encoder,
+    Dictionary, Error, Packet, Rational, encoder,
     error::EAGAIN,
     format::{
-        self, Sample,
+        self,
         context::{Output, StreamIo},
-        sample::Type::{Packed, Planar},
     },
     frame,
 };
 
-/// Sample rates that MP3 has, in the order in which equally near ones win.
-const RATES: [u32; 9] = [
-    44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000,
-];
-/// libavutil's unit of quality.
-const QUALITY_UNIT: usize = 118;
 /// Bytes gathered by the muxer.
 const BUFFER: usize = 64 << 10;
 
@@ -48,7 +41,7 @@ struct Mp3File {
 impl Encoder {
     /// An encoder that suits the first frame.
     pub(super) fn open(preset: Preset, first: &frame::Audio, mp3: Mp3) -> Result<Self, Stop> {
-        let shape = target(Shape::of(first));
+        let shape = lame::target(Shape::of(first));
         let mp3 = Mp3File::open(preset, shape, mp3)?;
         let planes = usize::try_from(shape.layout.channels()).unwrap_or(2);
         Ok(Self {
@@ -100,7 +93,7 @@ impl Encoder {
 impl Mp3File {
     fn open(preset: Preset, shape: Shape, mp3: Mp3) -> Result<Self, Stop> {
         let trouble = |error| Stop::trouble("the encoder cannot be opened", error);
-        let encoder = open_encoder(preset, shape).map_err(trouble)?;
+        let encoder = lame::open(preset, shape).map_err(trouble)?;
         let io = StreamIo::from_write_seek_with_capacity(mp3, BUFFER).map_err(trouble)?;
         let mut output = format::output_to_stream(io, None, Some("mp3")).map_err(trouble)?;
         let mut stream = output.add_stream_with(&encoder).map_err(trouble)?;
@@ -185,104 +178,5 @@ impl Mp3File {
         self.output.write_trailer().map_err(trouble)?;
         // Dropping the output sends the last bytes; an error there shows in the link.
         Ok(self.samples * 1000 / u64::from(self.shape.rate))
-    }
-}
-
-fn open_encoder(preset: Preset, shape: Shape) -> Result<encoder::audio::Encoder, Error> {
-    let codec = encoder::find_by_name("libmp3lame").ok_or(Error::EncoderNotFound)?;
-    let mut encoder = codec::Context::new_with_codec(codec).encoder().audio()?;
-    encoder.set_rate(shape.rate.cast_signed());
-    encoder.set_format(shape.format);
-    encoder.set_channel_layout(shape.layout);
-    encoder.set_time_base(Rational::new(1, shape.rate.cast_signed()));
-    match quality(preset) {
-        Quality::Variable(level) => {
-            encoder.set_flags(codec::Flags::QSCALE);
-            encoder.set_quality(level * QUALITY_UNIT);
-        }
-        Quality::Constant(kilobits) => encoder.set_bit_rate(kilobits * 1000),
-    }
-    encoder.open_as(codec)
-}
-
-/// How LAME is told.
-enum Quality {
-    /// Its level of variable bit rate, 0 the best.
-    Variable(usize),
-    /// Kilobits a second.
-    Constant(usize),
-}
-
-const fn quality(preset: Preset) -> Quality {
-    match preset {
-        Preset::V0 => Quality::Variable(0),
-        Preset::V2 => Quality::Variable(2),
-        Preset::V4 => Quality::Variable(4),
-        Preset::Cbr320 => Quality::Constant(320),
-        Preset::Cbr256 => Quality::Constant(256),
-        Preset::Cbr192 => Quality::Constant(192),
-        Preset::Cbr128 => Quality::Constant(128),
-    }
-}
-
-/// The nearest shape that LAME takes.
-fn target(from: Shape) -> Shape {
-    let rate = RATES
-        .into_iter()
-        .min_by_key(|rate| rate.abs_diff(from.rate))
-        .unwrap_or(from.rate);
-    let mono = from.layout.channels() == 1;
-    let layout = if mono {
-        ChannelLayout::MONO
-    } else {
-        ChannelLayout::STEREO
-    };
-    let format = match from.format {
-        Sample::U8(_) | Sample::I16(_) => Sample::I16(Planar),
-        Sample::F32(Packed | Planar) => Sample::F32(Planar),
-        _ => Sample::I32(Planar),
-    };
-    Shape {
-        format,
-        layout,
-        rate,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shape(format: Sample, channels: i32, rate: u32) -> Shape {
-        Shape {
-            format,
-            layout: ChannelLayout::default(channels),
-            rate,
-        }
-    }
-
-    #[test]
-    fn sound_that_lame_takes_is_left_as_it_is() {
-        for rate in RATES {
-            let plain = shape(Sample::F32(Planar), 2, rate);
-            assert!(target(plain) == plain, "{rate} Hz");
-        }
-    }
-
-    #[test]
-    fn other_sound_becomes_the_nearest() {
-        let becomes = |from, to| assert!(target(from) == to);
-        becomes(
-            shape(Sample::I16(Packed), 6, 96_000),
-            shape(Sample::I16(Planar), 2, 48_000),
-        );
-        becomes(
-            shape(Sample::U8(Packed), 1, 8_000),
-            shape(Sample::I16(Planar), 1, 8_000),
-        );
-        becomes(
-            shape(Sample::F64(Packed), 3, 37_800),
-            shape(Sample::I32(Planar), 2, 32_000),
-        );
     }
 }

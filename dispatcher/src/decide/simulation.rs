@@ -11,8 +11,8 @@ use domain::{
 };
 use std::collections::BTreeMap;
 
-const SEEDS: u64 = 3_000;
-const STEPS: u32 = 400;
+const SEEDS: u64 = 5_000;
+const STEPS: usize = 200;
 const CAP: usize = 3;
 
 /// A stream of choices that follows from its seed (splitmix64).
@@ -291,6 +291,11 @@ impl World {
             Ok(record) => assert_eq!(record.claim, claim, "an older claim committed"),
             Err(_) => self.files.retain(|file| *file != (pod.conversion, claim)),
         }
+        if faults && self.choices.one_in(6) {
+            // Committed, and hangs before it ends.
+            self.pods[at].frozen = true;
+            return;
+        }
         let killed = faults && self.choices.one_in(4);
         self.end(
             at,
@@ -357,7 +362,10 @@ impl World {
 
     /// No more faults: everything must end.
     fn settle(&mut self) {
-        self.pods.iter_mut().for_each(|pod| pod.frozen = false);
+        // Some that are frozen stay so for ever.
+        for pod in &mut self.pods {
+            pod.frozen &= self.choices.one_in(2);
+        }
         for _ in 0..2_000 {
             let known = self.view();
             let idle = decide(&known);
@@ -431,7 +439,8 @@ impl World {
 fn history(seed: u64) {
     let mut world = World::new(seed);
     world.upload();
-    for _ in 0..STEPS {
+    // Faults stop anywhere, most often in the middle of things.
+    for _ in 0..20 + world.choices.below(STEPS) {
         world.step();
         world.check_always();
     }
