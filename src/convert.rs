@@ -48,43 +48,48 @@ const AT_ONCE: usize = 4;
 /// Converts every file; one that fails does not stop the others.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
     let plan = plan(arguments, context)?;
-    let server = arguments
-        .server
-        .clone()
-        .or_else(|| context.config.server.clone());
-    let (converter, at_once) = match server {
-        Some(server) => (
-            Converter::Server(server::sign_in(server, &context.config, &context.terminal).await?),
-            AT_ONCE,
-        ),
-        None => (
-            Converter::Local(program::converter_job(
-                context.config.converter_job.as_deref(),
-            )),
-            1,
-        ),
-    };
-    let all = plan.len();
+    let (converter, at_once) = converter(arguments, context).await?;
     let ends = stream::iter(&plan)
         .map(|(video, target)| one(&converter, video, target, arguments.preset, context));
-    let mut failed: Vec<Error> = Vec::new();
-    let mut ends = ends.buffer_unordered(at_once);
-    while let Some(end) = ends.next().await {
-        if let Err(error) = end {
+    let failures = ends
+        .buffer_unordered(at_once)
+        .filter_map(async |end| end.err());
+    let failed: Vec<Error> = failures
+        .inspect(|error| {
             // Of several files each failure is told as it comes.
-            if all > 1 {
+            if plan.len() > 1 {
                 context.terminal.note(format!("audio-converter: {error}"));
             }
-            failed.push(error);
+        })
+        .collect()
+        .await;
+    verdict(failed, plan.len())
+}
+
+/// What does the work, and how many videos it takes at once.
+async fn converter(arguments: &Arguments, context: &Context) -> Result<(Converter, usize), Error> {
+    let config = &context.config;
+    let server = arguments.server.clone().or_else(|| config.server.clone());
+    Ok(match server {
+        Some(server) => {
+            let client = server::sign_in(server, config, &context.terminal).await?;
+            (Converter::Server(client), AT_ONCE)
         }
-    }
-    match failed.len() {
-        0 => Ok(()),
-        1 if all == 1 => Err(failed.remove(0)),
-        some => Err(failed
-            .into_iter()
-            .find(|error| error.exit() == 4)
-            .unwrap_or(Error::Some { failed: some, all })),
+        None => {
+            let program = program::converter_job(config.converter_job.as_deref());
+            (Converter::Local(program), 1)
+        }
+    })
+}
+
+/// What the whole call comes to. Not being signed in is a kind of its own for scripts.
+fn verdict(mut failed: Vec<Error>, all: usize) -> Result<(), Error> {
+    let worst = failed.iter().position(|error| error.exit() == 4);
+    match (failed.len(), worst) {
+        (0, _) => Ok(()),
+        (_, Some(worst)) => Err(failed.swap_remove(worst)),
+        (1, None) if all == 1 => Err(failed.swap_remove(0)),
+        (some, None) => Err(Error::Some { failed: some, all }),
     }
 }
 
@@ -94,41 +99,42 @@ fn plan(arguments: &Arguments, context: &Context) -> Result<Vec<(PathBuf, Target
     if let Some(out) = out.filter(|out| arguments.videos.len() > 1 && !is_folder(out)) {
         let out = out.display();
         return Err(Error::Usage(format!(
-            "several videos need a folder, and {out} is none. Write -o {out}/ to make \
-             it"
+            "several videos need a folder, and {out} is none. Write -o {out}/ to make it"
         )));
     }
     let mut taken = HashSet::new();
     let each = arguments.videos.iter().map(|video| {
-        let shown = video.display();
-        let readable = std::fs::metadata(video)
-            .map_err(|cause| Error::Usage(format!("cannot read {shown}: {cause}")))?;
-        if !readable.is_file() {
-            return Err(Error::Usage(format!("{shown} is not a file")));
-        }
         let path = beside(video, out);
-        if path
-            .canonicalize()
-            .ok()
-            .is_some_and(|path| video.canonicalize().ok() == Some(path))
-        {
-            return Err(Error::Usage(format!(
-                "the MP3 would replace {shown} itself. -o FILE writes elsewhere"
-            )));
-        }
+        check(video, &path)?;
         if !taken.insert(path.clone()) {
             return Err(Error::Usage(format!(
-                "two videos would become {}. Convert them one by one with \
-                 -o FILE",
+                "two videos would become {}. Convert them one by one with -o FILE",
                 path.display()
             )));
         }
-        Ok((
-            video.clone(),
-            Target::choose(path, arguments.existing, &context.terminal)?,
-        ))
+        let target = Target::choose(path, arguments.existing, &context.terminal)?;
+        Ok((video.clone(), target))
     });
     each.collect()
+}
+
+/// Whether `video` can be read, and is not what would be written.
+pub(crate) fn check(video: &Path, target: &Path) -> Result<(), Error> {
+    let shown = video.display();
+    match std::fs::metadata(video) {
+        Err(cause) => return Err(Error::Usage(format!("cannot read {shown}: {cause}"))),
+        Ok(file) if !file.is_file() => return Err(Error::Usage(format!("{shown} is not a file"))),
+        Ok(_) => {}
+    }
+    let same = target
+        .canonicalize()
+        .is_ok_and(|target| video.canonicalize().ok() == Some(target));
+    if same {
+        return Err(Error::Usage(format!(
+            "the MP3 would replace {shown} itself. -o FILE writes elsewhere"
+        )));
+    }
+    Ok(())
 }
 
 /// Where the MP3 of `video` goes: `out`, or beside it under its own name.
@@ -148,8 +154,7 @@ async fn one(
     let (from, to) = (video.display(), target.path().display());
     match converter {
         Converter::Server(client) => {
-            let (_, mp3) =
-                remote::convert(client, video, preset, target, &context.terminal).await?;
+            let mp3 = remote::convert(client, video, preset, target, &context.terminal).await?;
             let (length, time) = (
                 unit::bytes(mp3.length),
                 unit::time(Duration::from_millis(mp3.duration_ms)),

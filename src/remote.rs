@@ -27,14 +27,14 @@ const STEP: usize = 256 << 10;
 const LOOK: Duration = Duration::from_secs(1);
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 
-/// Converts `video` through the server; returns its conversion, whose MP3 then is at `target`.
+/// Converts `video` through the server; returns what is known of the MP3, which then is at `target`.
 pub(crate) async fn convert(
     client: &Client,
     video: &Path,
     preset: Preset,
     target: &Target,
     terminal: &Terminal,
-) -> Result<(Conversion, Mp3), Error> {
+) -> Result<Mp3, Error> {
     let accepted = upload(client, video, preset, terminal).await?;
     let ended = wait(
         client,
@@ -44,7 +44,7 @@ pub(crate) async fn convert(
     .await?;
     let mp3 = result(&ended)?;
     download(client, ended.id, &mp3, target, terminal).await?;
-    Ok((ended, mp3))
+    Ok(mp3)
 }
 
 /// Uploads `video`; returns the conversion that the server accepted.

@@ -2,10 +2,10 @@
 //! removed at the end, and the video goes the way of every upload: REST, queue, converter, REST.
 
 use crate::{
-    client::Client,
+    client::{Client, Mp3},
     command::Context,
     config::Credentials,
-    convert::beside,
+    convert::{beside, check},
     data::Data,
     embedded::Embedded,
     error::Error,
@@ -14,12 +14,14 @@ use crate::{
     tone, unit,
 };
 use domain::Preset;
+use reqwest::Url;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf, absolute},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 /// Which video, and where its MP3 goes.
 #[derive(Debug, clap::Args)]
@@ -43,20 +45,14 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     let begun = Instant::now();
     let folder = tempfile::Builder::new()
         .prefix("audio-converter-")
-        .tempdir()
-        .map_err(|cause| unusable(&cause))?;
+        .tempdir();
+    let folder = folder.map_err(|cause| unusable(&cause))?;
     let video = video(arguments.video.as_deref(), &folder)?;
     let target = target(arguments, &video, context)?;
     let data = Data::take(&folder.path().join("data"))?;
-    let token = context.token.child_token();
-    let system = Embedded::open(ANY_PORT, data, &context.config, token.clone()).await?;
-    let server = format!("http://{}", system.address())
-        .parse()
-        .map_err(|_| Error::failed("no address"))?;
-    let account = system.first_account().map(|first| Credentials::Account {
-        user: first.name.to_string(),
-        password: first.password.clone(),
-    });
+    let stop = context.token.child_token();
+    let system = Embedded::open(ANY_PORT, data, &context.config, stop.clone()).await?;
+    let (server, account) = address(&system)?;
     let work = async {
         let client = Client::sign_in(server, account.as_ref()).await?;
         remote::convert(
@@ -68,54 +64,80 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         )
         .await
     };
-    let (work, ended) = tokio::join!(
-        async {
-            let done = token.run_until_cancelled(work).await;
-            token.cancel();
-            done
-        },
-        async {
-            let ended = system.run().await;
-            token.cancel();
-            ended
-        },
-    );
-    // What a part says of its end explains why the work was not done.
-    let (_, mp3) = match (work, ended) {
-        (Some(Ok(done)), _) => done,
-        (Some(Err(error)), _) | (None, Err(error)) => return Err(error),
-        (None, Ok(())) => return Err(Error::Interrupted),
+    let mp3 = beside_system(work, system, &stop).await?;
+    for line in lines(arguments, &video, &mp3, &target, begun.elapsed()) {
+        context.terminal.say(line);
+    }
+    Ok(())
+}
+
+/// Where the system answers, and as whom.
+fn address(system: &Embedded) -> Result<(Url, Option<Credentials>), Error> {
+    let server = format!("http://{}", system.address());
+    let server = server
+        .parse()
+        .map_err(|_| Error::failed(format!("{server} is no address")))?;
+    let account = system.first_account().map(|first| Credentials::Account {
+        user: first.name.to_string(),
+        password: first.password.clone(),
+    });
+    Ok((server, account))
+}
+
+/// Does `work` while the system runs; the end of either ends the other.
+async fn beside_system<T>(
+    work: impl Future<Output = Result<T, Error>>,
+    system: Embedded,
+    stop: &CancellationToken,
+) -> Result<T, Error> {
+    let work = async {
+        let done = stop.run_until_cancelled(work).await;
+        stop.cancel();
+        done
     };
-    let length = std::fs::metadata(&video).map_or(0, |video| video.len());
-    let rate = mp3.length.saturating_mul(8) / mp3.duration_ms.max(1);
+    match tokio::join!(work, system.run()) {
+        (Some(done), _) => done,
+        // What a part says of its end explains why the work was not done.
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(Error::Interrupted),
+    }
+}
+
+/// What happened, in five lines.
+fn lines(
+    arguments: &Arguments,
+    video: &Path,
+    mp3: &Mp3,
+    target: &Target,
+    taken: Duration,
+) -> [String; 5] {
     let shown = |path: &Path| {
         absolute(path)
             .unwrap_or_else(|_| path.to_owned())
             .display()
             .to_string()
     };
-    let say = |text: String| context.terminal.say(text);
-    let name = if arguments.video.is_some() {
-        shown(&video)
-    } else {
-        "a chord of our own making".to_owned()
+    let length = std::fs::metadata(video).map_or(0, |video| video.len());
+    let name = match &arguments.video {
+        Some(video) => shown(video),
+        None => "a chord of our own making".to_owned(),
     };
-    say(format!("Video   {name}, {}", unit::bytes(length)));
-    say(format!("MP3     {}", shown(target.path())));
-    say(format!(
-        "Sound   {} long",
-        unit::time(Duration::from_millis(mp3.duration_ms))
-    ));
-    say(format!(
-        "Size    {}, {rate} kbit/s, preset {}",
-        unit::bytes(mp3.length),
-        arguments.preset
-    ));
-    say(format!(
-        "Taken   {} from starting the system to the checked file",
-        unit::time(begun.elapsed())
-    ));
-    Ok(())
+    let rate = mp3.length.saturating_mul(8) / mp3.duration_ms.max(1);
+    let sound = unit::time(Duration::from_millis(mp3.duration_ms));
+    [
+        format!("Video   {name}, {}", unit::bytes(length)),
+        format!("MP3     {}", shown(target.path())),
+        format!("Sound   {sound} long"),
+        format!(
+            "Size    {}, {rate} kbit/s, preset {}",
+            unit::bytes(mp3.length),
+            arguments.preset
+        ),
+        format!(
+            "Taken   {} from starting the system to the checked file",
+            unit::time(taken)
+        ),
+    ]
 }
 
 /// The user's video, or a clip in the folder that goes away.
@@ -125,14 +147,7 @@ fn video(given: Option<&Path>, folder: &TempDir) -> Result<PathBuf, Error> {
         tone::write(&tone).map_err(|cause| unusable(&cause))?;
         return Ok(tone);
     };
-    match std::fs::metadata(video) {
-        Ok(file) if file.is_file() => Ok(video.to_owned()),
-        Ok(_) => Err(Error::Usage(format!("{} is not a file", video.display()))),
-        Err(cause) => Err(Error::Usage(format!(
-            "cannot read {}: {cause}",
-            video.display()
-        ))),
-    }
+    Ok(video.to_owned())
 }
 
 fn target(arguments: &Arguments, video: &Path, context: &Context) -> Result<Target, Error> {
@@ -143,11 +158,12 @@ fn target(arguments: &Arguments, video: &Path, context: &Context) -> Result<Targ
         Path::new("tone.wav")
     };
     let path = beside(beside_what, arguments.out.as_deref());
-    if arguments.out.is_none() {
-        Ok(Target::free(&path))
-    } else {
-        Target::choose(path, arguments.existing, &context.terminal)
-    }
+    let target = match arguments.out {
+        None => Target::free(&path),
+        Some(_) => Target::choose(path, arguments.existing, &context.terminal)?,
+    };
+    check(video, target.path())?;
+    Ok(target)
 }
 
 fn unusable(cause: &std::io::Error) -> Error {

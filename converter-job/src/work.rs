@@ -6,6 +6,8 @@
 mod child;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub(crate) use sink::Sink;
@@ -95,10 +97,20 @@ pub(crate) async fn convert(
             detail: String::new(),
         });
     }
-    let mut child = match Child::start(&order.job(length)).await {
-        Ok(child) => child,
-        Err(error) => return Verdict::Trouble(format!("the decoder does not start: {error}")),
-    };
+    match Child::start(&order.job(length)).await {
+        Ok(child) => supervise(order, child, source, sink, percent).await,
+        Err(error) => Verdict::Trouble(format!("the decoder does not start: {error}")),
+    }
+}
+
+/// Serves a decoder until it ends or its time is over.
+async fn supervise(
+    order: &Order,
+    mut child: Child,
+    source: Source,
+    sink: &mut Sink,
+    percent: &Cell<u8>,
+) -> Verdict {
     let work = Work {
         window: Window::new(source),
         sink,

@@ -99,17 +99,15 @@ async fn respond(
         headers.insert(ALLOW, HeaderValue::from_static(routes::methods(&path)));
     }
     let took = began.elapsed().as_millis();
-    span.in_scope(|| {
-        if path == "/healthz" {
-            tracing::trace!(http.status = status.as_u16(), "the health was asked for");
-        } else {
-            tracing::info!(
-                http.status = status.as_u16(),
-                http.took_ms = took,
-                "{method} {path} was answered"
-            );
-        }
-    });
+    // Probes come every few seconds and say nothing.
+    if path != "/healthz" {
+        let _request = span.enter();
+        tracing::info!(
+            http.status = status.as_u16(),
+            http.took_ms = took,
+            "{method} {path} was answered"
+        );
+    }
     Ok(response)
 }
 

@@ -166,22 +166,7 @@ impl Drop for Draft {
 async fn accept(context: Arc<Context>, draft: Draft, upload: Upload) -> Result<Conversion, Error> {
     let id = draft.id;
     let blob = draft.finish().await?;
-    let now = Timestamp::now();
-    let video = Video {
-        id,
-        owner: upload.identity.user,
-        name: FileName::from(upload.name.unwrap_or_default()),
-        length: blob.length,
-        sha256: blob.sha256.clone(),
-        created_at: now,
-    };
-    let new = NewConversion {
-        video: &video,
-        role: upload.identity.role,
-        options: upload.options,
-        idempotency: upload.key,
-    };
-    let conversion = Conversion::new(ConversionId::generate(), new, now);
+    let (video, conversion) = records(id, &blob, upload);
     match context.storage.accept(&video, &conversion).await {
         Ok(()) => {}
         // A write that was repeated on its way finds itself.
@@ -204,6 +189,26 @@ async fn accept(context: Arc<Context>, draft: Draft, upload: Upload) -> Result<C
     tracing::info!(conversion.id = %conversion.id, video.length = video.length, "a video was accepted");
     announcement::of_video(&context, &conversion).await;
     Ok(conversion)
+}
+
+fn records(id: VideoId, blob: &Blob, upload: Upload) -> (Video, Conversion) {
+    let now = Timestamp::now();
+    let video = Video {
+        id,
+        owner: upload.identity.user,
+        name: FileName::from(upload.name.unwrap_or_default()),
+        length: blob.length,
+        sha256: blob.sha256.clone(),
+        created_at: now,
+    };
+    let new = NewConversion {
+        video: &video,
+        role: upload.identity.role,
+        options: upload.options,
+        idempotency: upload.key,
+    };
+    let conversion = Conversion::new(ConversionId::generate(), new, now);
+    (video, conversion)
 }
 
 /// Deletes a file that no conversion names, and what names the file.

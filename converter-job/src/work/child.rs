@@ -47,10 +47,15 @@ pub(super) enum End {
 impl Child {
     /// Starts a decoder and tells it its job.
     pub(super) async fn start(job: &Job) -> io::Result<Self> {
+        let mut program = Command::new(PROGRAM);
+        program.arg0("converter-job").arg("decode");
+        Self::spawn(program, job).await
+    }
+
+    /// Starts a program that speaks for a decoder, with nothing but its pipes.
+    pub(super) async fn spawn(mut program: Command, job: &Job) -> io::Result<Self> {
         let kills = memory_kills();
-        let mut child = Command::new(PROGRAM)
-            .arg0("converter-job")
-            .arg("decode")
+        let mut child = program
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -59,24 +64,21 @@ impl Child {
             .kill_on_drop(true)
             .spawn()?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(mut answers), Some(requests), Some(words)) = pipes else {
+        let (Some(answers), Some(requests), Some(words)) = pipes else {
             return Err(io::Error::other("a pipe is missing"));
         };
         let _ = fcntl_setpipe_size(answers.as_fd(), PIPE);
-        let job = serde_json::to_vec(job)?;
-        answers
-            .write_all(&Header::encode(Header::JOB, job.len()))
-            .await?;
-        answers.write_all(&job).await?;
         let words = tokio::spawn(last_words(words));
         let requests = BufReader::with_capacity(32 << 10, requests);
-        Ok(Self {
+        let mut child = Self {
             child,
             answers,
             requests,
             words,
             kills,
-        })
+        };
+        child.say(Header::JOB, &serde_json::to_vec(job)?).await?;
+        Ok(child)
     }
 
     /// Its next request; `None` when it has closed its pipe.
@@ -99,12 +101,17 @@ impl Child {
         }
     }
 
-    /// Gives it the bytes that it asked for. A decoder that has gone shows at the next request.
+    /// Gives it the bytes that it asked for.
     pub(super) async fn answer(&mut self, bytes: &Bytes) -> Result<(), Error> {
-        let header = Header::encode(Header::DATA, bytes.len());
-        let mut frame = Buf::chain(&header[..], &bytes[..]);
+        Ok(self.say(Header::DATA, bytes).await?)
+    }
+
+    /// Says something. A decoder that has gone shows at the next request.
+    async fn say(&mut self, kind: u8, payload: &[u8]) -> io::Result<()> {
+        let header = Header::encode(kind, payload.len());
+        let mut frame = Buf::chain(&header[..], payload);
         match self.answers.write_all_buf(&mut frame).await {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
     }

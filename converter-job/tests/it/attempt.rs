@@ -193,6 +193,20 @@ async fn of_two_processes_of_one_attempt_one_makes_the_mp3() {
 }
 
 #[tokio::test]
+async fn a_process_that_slept_through_its_successor_changes_nothing() {
+    let stage = Stage::with_long_video().await;
+    let sleeper = stage.at_work(1, &[]).await;
+    kill(pid_of(&sleeper), Signal::STOP);
+    assert_end(&end(stage.start(1, &[])), 0, "succeeded: ");
+    let record = stage.record().await;
+    kill(pid_of(&sleeper), Signal::CONT);
+    assert_end(&end(sleeper), 0, "superseded: the conversion is succeeded");
+    assert_eq!(stage.record().await, record);
+    assert_eq!(stage.mp3s(), [stage.id.mp3(2).to_string()]);
+    assert!(stage.storage.pending(9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_cancelled_conversion_ends_its_attempt_and_leaves_nothing() {
     let stage = Stage::with_long_video().await;
     let child = stage.at_work(1, &[]).await;

@@ -93,46 +93,38 @@ async fn content(
         Wanted::Part(range) => (range, StatusCode::PARTIAL_CONTENT),
         Wanted::Nothing => return Err(Error::OutOfRange(mp3.length)),
     };
-    let reader = context.storage.open_mp3(mp3.id).await;
-    let reader = reader.map_err(|error| match error {
-        storage::Error::NotFound => {
-            Error::Internal(format!("MP3 {} is recorded but not stored", mp3.id))
-        }
-        error => error.into(),
-    })?;
-    if reader.length() != mp3.length {
-        return Err(Error::Internal(format!(
-            "MP3 {} is {} bytes long, recorded are {}",
-            mp3.id,
-            reader.length(),
-            mp3.length
-        )));
-    }
-    let mut response =
-        warp::reply::stream(shared(checked(reader, range.clone(), mp3.clone()))).into_response();
+    let reader = open(context, mp3).await?;
+    let bytes = shared(checked(reader, range.clone(), mp3.clone()));
+    let mut response = warp::reply::stream(bytes).into_response();
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    let name = disposition::attachment(&conversion.name.mp3());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("audio/mpeg"));
-    headers.insert(
-        CONTENT_DISPOSITION,
-        disposition::attachment(&conversion.name.mp3()),
-    );
+    headers.insert(CONTENT_DISPOSITION, name);
     headers.typed_insert(ContentLength(range.end - range.start));
     headers.typed_insert(AcceptRanges::bytes());
-    if status == StatusCode::PARTIAL_CONTENT {
-        headers.extend(
-            ContentRange::bytes(range, mp3.length)
-                .ok()
-                .map(|range| {
-                    let mut one = HeaderMap::new();
-                    one.typed_insert(range);
-                    one
-                })
-                .into_iter()
-                .flatten(),
-        );
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(range) = ContentRange::bytes(range, mp3.length)
+    {
+        headers.typed_insert(range);
     }
     Ok(response)
+}
+
+/// The file that the record names; its absence is our fault, not the client's.
+async fn open(context: &Context, mp3: &Mp3) -> Result<BlobReader, Error> {
+    let (id, recorded) = (mp3.id, mp3.length);
+    match context.storage.open_mp3(id).await {
+        Ok(reader) if reader.length() == recorded => Ok(reader),
+        Ok(reader) => Err(Error::Internal(format!(
+            "MP3 {id} has {} bytes stored, {recorded} recorded",
+            reader.length()
+        ))),
+        Err(storage::Error::NotFound) => Err(Error::Internal(format!(
+            "MP3 {id} is recorded but not stored"
+        ))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The bytes of `range`; an error, which breaks the answer off, where they are not the recorded ones.
@@ -165,8 +157,7 @@ fn checked(
 
 /// Makes a stream `Sync`, as warp wants it: only one ever reads it.
 fn shared<S: Stream + Send>(stream: S) -> impl Stream<Item = S::Item> + Send + Sync {
-    let stream = Mutex::new(Box::pin(stream));
-    let mut stream = stream;
+    let mut stream = Mutex::new(Box::pin(stream));
     stream::poll_fn(move |cx| {
         stream
             .get_mut()

@@ -12,13 +12,8 @@ use tokio::io::AsyncWriteExt;
 #[tokio::test]
 async fn a_raw_body_becomes_a_video_and_a_conversion() {
     let stack = Stack::start().await;
-    let answer = stack
-        .post(
-            "ada",
-            "/v1/videos?name=..%2Ff%C3%BCr.mp4&preset=v0",
-            "the video",
-        )
-        .await;
+    let path = "/v1/videos?name=..%2Ff%C3%BCr.mp4&preset=v0";
+    let answer = stack.post("ada", path, "the video").await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(
         answer.header("location"),

@@ -1,0 +1,136 @@
+//! Decoders that have been taken over: whatever they say, the attempt stays sane.
+
+use super::*;
+use domain::Exit;
+use std::{fs::File, io::Write, sync::Arc};
+use tokio::process::Command;
+
+const ORDER: Order = Order {
+    preset: Preset::V2,
+    run_limit: Duration::from_secs(60),
+    threads: 1,
+    more_memory: false,
+};
+
+/// What becomes of a decoder that does what the shell script says.
+async fn verdict(script: &str, order: &Order) -> Verdict {
+    let mut video: File = tempfile::tempfile().unwrap();
+    video.write_all(&[7; 1000]).unwrap();
+    let mut program = Command::new("/bin/sh");
+    program.args(["-c", script]);
+    let child = Child::spawn(program, &order.job(1000)).await.unwrap();
+    let mut sink = Sink::File(tempfile::tempfile().unwrap().into());
+    let source = Source::File(Arc::new(video), 1000);
+    supervise(order, child, source, &mut sink, &Cell::new(0)).await
+}
+
+/// One frame as `printf` writes it, with payload bytes in octal.
+fn say(kind: char, length: u32, payload: &str) -> String {
+    let length = length
+        .to_le_bytes()
+        .map(|byte| format!("\\{byte:03o}"))
+        .concat();
+    // A single per cent sign would be a directive.
+    let kind = if kind == '%' {
+        "%%".to_owned()
+    } else {
+        kind.to_string()
+    };
+    format!("printf '{kind}{length}{payload}';")
+}
+
+fn number(number: u64) -> String {
+    number
+        .to_le_bytes()
+        .map(|byte| format!("\\{byte:03o}"))
+        .concat()
+}
+
+#[tokio::test]
+async fn what_breaks_the_rules_is_trouble() {
+    let append = say('a', 3, "mp3");
+    let breaks = [
+        "echo 'GET / HTTP/1.1'; cat".to_owned(),
+        say('a', u32::MAX, "") + "cat",
+        say('a', 2 << 20, "") + "cat",
+        say('z', 0, ""),
+        // Nothing was appended, or not so far.
+        say('p', 9, &(number(0) + "x")),
+        append.clone() + &say('p', 10, &(number(2) + "xy")),
+        append.clone() + &say('p', 9, &(number(u64::MAX) + "x")),
+        // No MP3, more sound than there can be, more than the longest.
+        say('d', 8, &number(1000)),
+        append.clone() + &say('d', 8, &number(u64::MAX)),
+        // A read larger than any of ours, a reason that does not exist.
+        say('r', 12, &(number(0) + "\\377\\377\\377\\377")),
+        say('f', 1, "\\011"),
+    ];
+    for script in breaks {
+        let verdict = verdict(&script, &ORDER).await;
+        assert!(
+            matches!(&verdict, Verdict::Trouble(_)),
+            "{script}: {verdict:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn more_mp3_than_the_sound_can_make_is_trouble() {
+    let flood = format!("dd if=/dev/zero bs=65536 count=1 2>/dev/null; {}", "");
+    let script = (0..3)
+        .map(|_| say('a', 65_536, "") + &flood)
+        .collect::<String>();
+    let verdict = verdict(&(script + &say('d', 8, &number(1))), &ORDER).await;
+    assert!(matches!(&verdict, Verdict::Trouble(_)), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn reads_beyond_the_end_get_what_there_is() {
+    let job = serde_json::to_vec(&ORDER.job(1000)).unwrap().len();
+    // The job, the last hundred bytes of the video, and an empty answer, each with its header.
+    let answers = 5 + job + 5 + 100 + 5;
+    let script = say('r', 12, &(number(900) + "\\377\\0\\0\\0"))
+        + &say('r', 12, &(number(u64::MAX) + "\\377\\0\\0\\0"))
+        + &format!("test $(head -c {answers} | wc -c) = {answers} && exit 76");
+    let verdict = verdict(&script, &ORDER).await;
+    assert!(matches!(verdict, Verdict::Memory(_)), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_run_limit() {
+    let short = Order {
+        run_limit: Duration::from_millis(50),
+        ..ORDER
+    };
+    match verdict("read job; read more", &short).await {
+        Verdict::Failed(failure) => assert_eq!(failure.reason, Reason::Deadline),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_decoder_that_ends_without_a_word_is_judged_by_its_end() {
+    let memory = format!("exit {}", Exit::OutOfMemory.code());
+    assert!(matches!(verdict(&memory, &ORDER).await, Verdict::Memory(_)));
+    assert!(matches!(
+        verdict("exit 0", &ORDER).await,
+        Verdict::Trouble(_)
+    ));
+    match verdict("echo 'last \u{1b}[31m words' >&2; exit 3", &ORDER).await {
+        Verdict::Trouble(detail) => {
+            assert!(detail.ends_with("last  [31m words"), "{detail}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_failure_keeps_its_reason_and_loses_its_tricks() {
+    let script = say('%', 1, "\\052") + &say('f', 6, "\\002a\\012b\\033c");
+    match verdict(&script, &ORDER).await {
+        Verdict::Failed(Failure { reason, detail }) => {
+            assert_eq!((reason, detail.as_str()), (Reason::NoAudioTrack, "a b c"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
