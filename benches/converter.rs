@@ -21,12 +21,7 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
         for _ in 0..PAIRS {
             pairs.push((ours(&film, preset)?, ffmpeg(&film, settings)?));
         }
-        rows.push(Row::of_pairs(
-            &format!("30 minutes, {preset}: wall"),
-            &pairs,
-            1.05,
-            "s",
-        ));
+        rows.push(Row::of_pairs(&format!("30 minutes, {preset}: wall"), &pairs, 1.05, "s"));
     }
     Ok(rows)
 }
@@ -46,20 +41,8 @@ fn film(folder: &Path) -> Result<PathBuf> {
             "testsrc2=size=640x360:rate=25:duration=60",
         ])
         .args(["-f", "lavfi", "-i", music])
-        .args([
-            "-f",
-            "lavfi",
-            "-i",
-            "anoisesrc=color=pink:amplitude=0.2:d=60:r=48000",
-        ])
-        .args([
-            "-filter_complex",
-            "[1][2]amix=inputs=2[a]",
-            "-map",
-            "0:v",
-            "-map",
-            "[a]",
-        ])
+        .args(["-f", "lavfi", "-i", "anoisesrc=color=pink:amplitude=0.2:d=60:r=48000"])
+        .args(["-filter_complex", "[1][2]amix=inputs=2[a]", "-map", "0:v", "-map", "[a]"])
         .args([
             "-c:v", "mpeg4", "-b:v", "4M", "-minrate", "4M", "-bufsize", "1M", "-c:a", "aac",
             "-b:a", "160k", "-ac", "2",
@@ -88,10 +71,11 @@ fn ours(film: &Path, preset: &str) -> Result<f64> {
 fn ffmpeg(film: &Path, settings: [&str; 2]) -> Result<f64> {
     let out = film.with_extension("peer.mp3");
     let mut command = Command::new("ffmpeg");
-    command
-        .args(["-nostdin", "-v", "error", "-y", "-i"])
-        .arg(film)
-        .args(["-vn", "-c:a", "libmp3lame"]);
+    command.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(film).args([
+        "-vn",
+        "-c:a",
+        "libmp3lame",
+    ]);
     timed(command.args(settings).arg(&out), &out)
 }
 
@@ -99,21 +83,13 @@ fn timed(command: &mut Command, out: &Path) -> Result<f64> {
     let start = Instant::now();
     run(command)?;
     let took = start.elapsed().as_secs_f64();
-    ensure!(
-        out.metadata()?.len() > 1 << 20,
-        "{} is too small",
-        out.display()
-    );
+    ensure!(out.metadata()?.len() > 1 << 20, "{} is too small", out.display());
     std::fs::remove_file(out)?;
     Ok(took)
 }
 
 fn run(command: &mut Command) -> Result {
     let output = command.output()?;
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

@@ -17,11 +17,6 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     let worked = server.resident_mb()?;
     Ok(vec![
         Row::of_limit("idle serve, fresh", fresh, LIMIT_MB, "MB"),
-        Row::of_limit(
-            "idle serve, 60 s after 20 logins and 1 GB",
-            worked,
-            LIMIT_MB,
-            "MB",
-        ),
+        Row::of_limit("idle serve, 60 s after 20 logins and 1 GB", worked, LIMIT_MB, "MB"),
     ])
 }

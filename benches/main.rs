@@ -16,17 +16,12 @@ use std::{path::PathBuf, process::ExitCode};
 type Result<T = ()> = anyhow::Result<T>;
 type Measurement = fn() -> Result<Vec<Row>>;
 
-const ALL: &[(&str, Measurement)] = &[
-    ("converter", converter::measure),
-    ("upload", upload::measure),
-    ("idle", idle::measure),
-];
+const ALL: &[(&str, Measurement)] =
+    &[("converter", converter::measure), ("upload", upload::measure), ("idle", idle::measure)];
 
 fn main() -> Result<ExitCode> {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [floor, path] = &arguments[..]
         && floor == upload::FLOOR
     {
@@ -43,18 +38,11 @@ fn main() -> Result<ExitCode> {
         report::write(name, &rows)?;
         met &= rows.iter().all(Row::is_met);
     }
-    Ok(if met {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A program of this workspace, built for release beside this one.
 fn program(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
-    this.ancestors()
-        .nth(2)
-        .map(|folder| folder.join(name))
-        .unwrap_or_default()
+    this.ancestors().nth(2).map(|folder| folder.join(name)).unwrap_or_default()
 }

@@ -39,14 +39,7 @@ impl Row {
 
     /// A figure with a limit of its own.
     pub(crate) fn of_limit(name: &str, ours: f64, goal: f64, unit: &'static str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ours,
-            peer: None,
-            ratio: None,
-            goal,
-            unit,
-        }
+        Self { name: name.to_owned(), ours, peer: None, ratio: None, goal, unit }
     }
 
     pub(crate) fn is_met(&self) -> bool {
@@ -63,10 +56,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub(crate) fn write(name: &str, rows: &[Row]) -> Result {
     let number =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    eprintln!(
-        "{:<44} {:>10} {:>10} {:>7} {:>7}  unit",
-        "", "ours", "peer", "ratio", "goal"
-    );
+    eprintln!("{:<44} {:>10} {:>10} {:>7} {:>7}  unit", "", "ours", "peer", "ratio", "goal");
     for row in rows {
         eprintln!(
             "{:<44} {:>10} {:>10} {:>7} {:>7}  {}{}",
@@ -81,9 +71,6 @@ pub(crate) fn write(name: &str, rows: &[Row]) -> Result {
     }
     let folder = Path::new("target/bench");
     fs::create_dir_all(folder)?;
-    fs::write(
-        folder.join(format!("{name}.json")),
-        serde_json::to_string_pretty(rows)?,
-    )?;
+    fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(rows)?)?;
     Ok(())
 }

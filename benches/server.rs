@@ -28,15 +28,10 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let (out, err) = (
-            child.stdout.take().context("a pipe")?,
-            child.stderr.take().context("a pipe")?,
-        );
+        let (out, err) =
+            (child.stdout.take().context("a pipe")?, child.stderr.take().context("a pipe")?);
         let (send, said) = std::sync::mpsc::channel();
-        for pipe in [
-            Box::new(out) as Box<dyn std::io::Read + Send>,
-            Box::new(err),
-        ] {
+        for pipe in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
             let send = send.clone();
             std::thread::spawn(move || {
                 BufReader::new(pipe)
@@ -54,15 +49,9 @@ impl Server {
                 break;
             }
         }
-        let (address, password) = address
-            .zip(password)
-            .context("serve did not say where it listens")?;
-        Ok(Self {
-            child,
-            _data: data,
-            address,
-            password,
-        })
+        let (address, password) =
+            address.zip(password).context("serve did not say where it listens")?;
+        Ok(Self { child, _data: data, address, password })
     }
 
     /// Signs in as the first account and returns the token.
@@ -75,10 +64,7 @@ impl Server {
                 .await?;
             Ok(answer.error_for_status()?.text().await?)
         };
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(request)
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(request)
     }
 
     /// Resident memory of the server itself in MB.
@@ -93,10 +79,7 @@ impl Server {
 
     fn status(&self, field: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(field))
-            .context("a field")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a field")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024.0 / 1e6)
     }

@@ -31,12 +31,7 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     let growth = server.peak_mb()? - before;
     Ok(vec![
         Row::of_pairs("upload of 1 GB: wall", &pairs, 1.3, "s"),
-        Row::of_limit(
-            "upload of 1 GB: growth of the server's peak",
-            growth,
-            32.0,
-            "MB",
-        ),
+        Row::of_limit("upload of 1 GB: growth of the server's peak", growth, 32.0, "MB"),
     ])
 }
 
@@ -82,9 +77,7 @@ fn floor_took(n: u8) -> Result<f64> {
         .stdout(Stdio::piped())
         .spawn()?;
     let mut address = [0; 5];
-    let Some(said) = &mut child.stdout else {
-        anyhow::bail!("no pipe")
-    };
+    let Some(said) = &mut child.stdout else { anyhow::bail!("no pipe") };
     said.read_exact(&mut address)?;
     let port: u16 = std::str::from_utf8(&address)?.parse()?;
     let start = Instant::now();

@@ -68,18 +68,12 @@ impl Client {
                     .post(at(&server, &["login"]))
                     .basic_auth(user, Some(password.expose_secret()));
                 let answer = answered(&server, request.timeout(ANSWER_TIME)).await?;
-                let token = answer
-                    .text()
-                    .await
-                    .map_err(|cause| Error::unreachable(&server, &cause))?;
+                let token =
+                    answer.text().await.map_err(|cause| Error::unreachable(&server, &cause))?;
                 token.trim().into()
             }
         };
-        Ok(Self {
-            http,
-            server,
-            token,
-        })
+        Ok(Self { http, server, token })
     }
 
     /// The token that requests carry.
@@ -121,8 +115,7 @@ impl Client {
         limit: u32,
     ) -> Result<List, Error> {
         let mut url = at(&self.server, &["v1", "conversions"]);
-        url.query_pairs_mut()
-            .append_pair("limit", &limit.to_string());
+        url.query_pairs_mut().append_pair("limit", &limit.to_string());
         if let Some(state) = state {
             url.query_pairs_mut().append_pair("state", state.as_str());
         }
@@ -133,9 +126,7 @@ impl Client {
     pub(crate) async fn mp3(&self, id: ConversionId) -> Result<Response, Error> {
         let url = at(&self.server, &["v1", "conversions", &id.to_string(), "mp3"]);
         let request = self.answered(self.http.get(url));
-        timeout(SILENCE, request)
-            .await
-            .unwrap_or_else(|_| Err(Error::silent(&self.server)))
+        timeout(SILENCE, request).await.unwrap_or_else(|_| Err(Error::silent(&self.server)))
     }
 
     /// Some more of a body; none at its end.
@@ -148,10 +139,8 @@ impl Client {
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
         let answer = self.answered(request).await?;
-        let bytes = answer
-            .bytes()
-            .await
-            .map_err(|cause| Error::unreachable(&self.server, &cause))?;
+        let bytes =
+            answer.bytes().await.map_err(|cause| Error::unreachable(&self.server, &cause))?;
         serde_json::from_slice(&bytes).map_err(|cause| Error::Strange {
             server: error::name(&self.server),
             cause: cause.to_string(),
@@ -159,19 +148,12 @@ impl Client {
     }
 
     async fn answered(&self, request: RequestBuilder) -> Result<Response, Error> {
-        answered(
-            &self.server,
-            request.bearer_auth(self.token.expose_secret()),
-        )
-        .await
+        answered(&self.server, request.bearer_auth(self.token.expose_secret())).await
     }
 }
 
 async fn answered(server: &Url, request: RequestBuilder) -> Result<Response, Error> {
-    let answer = request
-        .send()
-        .await
-        .map_err(|cause| Error::unreachable(server, &cause))?;
+    let answer = request.send().await.map_err(|cause| Error::unreachable(server, &cause))?;
     if answer.status().is_success() {
         return Ok(answer);
     }
@@ -187,9 +169,7 @@ fn http(server: &Url) -> Result<reqwest::Client, Error> {
     if is_loopback(server) {
         builder = builder.no_proxy();
     }
-    builder
-        .build()
-        .map_err(|cause| Error::unreachable(server, &cause))
+    builder.build().map_err(|cause| Error::unreachable(server, &cause))
 }
 
 /// Whether the address is this machine's own.
@@ -216,15 +196,9 @@ mod tests {
     #[test]
     fn a_server_may_stand_below_a_path() {
         let below: Url = "https://example.org/audio/".parse().unwrap();
-        assert_eq!(
-            at(&below, &["v1", "videos"]).as_str(),
-            "https://example.org/audio/v1/videos"
-        );
+        assert_eq!(at(&below, &["v1", "videos"]).as_str(), "https://example.org/audio/v1/videos");
         let root: Url = "http://localhost:8080".parse().unwrap();
-        assert_eq!(
-            at(&root, &["login"]).as_str(),
-            "http://localhost:8080/login"
-        );
+        assert_eq!(at(&root, &["login"]).as_str(), "http://localhost:8080/login");
     }
 
     #[test]

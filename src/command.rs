@@ -71,11 +71,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 async fn dispatch(command: Command, config: Config) -> Result<(), Error> {
     let token = shutdown_on_signal()
         .map_err(|cause| Error::failed(format!("cannot listen to signals: {cause}")))?;
-    let context = Context {
-        config,
-        terminal: Terminal::new(),
-        token,
-    };
+    let context = Context { config, terminal: Terminal::new(), token };
     match command {
         // These two tidy up by themselves when the token is cancelled.
         Command::Serve(arguments) => serve::run(&arguments, &context).await,
@@ -93,11 +89,7 @@ async fn ended<T>(
     context: &Context,
     verb: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    context
-        .token
-        .run_until_cancelled(verb)
-        .await
-        .unwrap_or(Err(Error::Interrupted))
+    context.token.run_until_cancelled(verb).await.unwrap_or(Err(Error::Interrupted))
 }
 
 #[cfg(test)]

@@ -79,10 +79,7 @@ mod tests {
 
     fn read(variables: &'static [(&str, &str)]) -> Result<Config, Faults> {
         Config::read(Settings::from_lookup(|name| {
-            variables
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         }))
     }
 
@@ -93,18 +90,12 @@ mod tests {
             ("AUDIO_CONVERTER_PASSWORD", "hush"),
             ("AUDIO_CONVERTER_TOKEN", "t"),
         ]);
-        assert!(matches!(
-            config.unwrap().credentials,
-            Some(Credentials::Token(_))
-        ));
+        assert!(matches!(config.unwrap().credentials, Some(Credentials::Token(_))));
     }
 
     #[test]
     fn half_an_account_and_a_bad_address_are_both_told() {
-        let faults = read(&[
-            ("AUDIO_CONVERTER_USER", "ada"),
-            ("AUDIO_CONVERTER_SERVER", "here"),
-        ]);
+        let faults = read(&[("AUDIO_CONVERTER_USER", "ada"), ("AUDIO_CONVERTER_SERVER", "here")]);
         let text = faults.unwrap_err().to_string();
         assert!(
             text.contains("AUDIO_CONVERTER_PASSWORD is not")

@@ -51,9 +51,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     let (converter, at_once) = converter(arguments, context).await?;
     let ends = stream::iter(&plan)
         .map(|(video, target)| one(&converter, video, target, arguments.preset, context));
-    let failures = ends
-        .buffer_unordered(at_once)
-        .filter_map(async |end| end.err());
+    let failures = ends.buffer_unordered(at_once).filter_map(async |end| end.err());
     let failed: Vec<Error> = failures
         .inspect(|error| {
             // Of several files each failure is told as it comes.
@@ -126,9 +124,7 @@ pub(crate) fn check(video: &Path, target: &Path) -> Result<(), Error> {
         Ok(file) if !file.is_file() => return Err(Error::Usage(format!("{shown} is not a file"))),
         Ok(_) => {}
     }
-    let same = target
-        .canonicalize()
-        .is_ok_and(|target| video.canonicalize().ok() == Some(target));
+    let same = target.canonicalize().is_ok_and(|target| video.canonicalize().ok() == Some(target));
     if same {
         return Err(Error::Usage(format!(
             "the MP3 would replace {shown} itself. -o FILE writes elsewhere"
@@ -155,13 +151,9 @@ async fn one(
     match converter {
         Converter::Server(client) => {
             let mp3 = remote::convert(client, video, preset, target, &context.terminal).await?;
-            let (length, time) = (
-                unit::bytes(mp3.length),
-                unit::time(Duration::from_millis(mp3.duration_ms)),
-            );
-            context
-                .terminal
-                .say(format!("{from} -> {to}  {length}, {time}"));
+            let (length, time) =
+                (unit::bytes(mp3.length), unit::time(Duration::from_millis(mp3.duration_ms)));
+            context.terminal.say(format!("{from} -> {to}  {length}, {time}"));
         }
         Converter::Local(program) => {
             let words = local::convert(program, video, preset, target, &context.terminal).await?;

@@ -38,18 +38,11 @@ impl Data {
                 folder.display()
             )));
         }
-        DirBuilder::new()
-            .recursive(true)
-            .mode(PRIVATE)
-            .create(folder)
-            .map_err(fault)?;
+        DirBuilder::new().recursive(true).mode(PRIVATE).create(folder).map_err(fault)?;
         fs::set_permissions(folder, Permissions::from_mode(PRIVATE)).map_err(fault)?;
         let folder = folder.canonicalize().map_err(fault)?;
         let lock = lock(&folder).map_err(fault)?;
-        Ok(Self {
-            _lock: lock.ok_or_else(|| taken(&folder))?,
-            folder,
-        })
+        Ok(Self { _lock: lock.ok_or_else(|| taken(&folder))?, folder })
     }
 
     /// Where it lies.
@@ -95,15 +88,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("data");
         let first = Data::take(&folder).unwrap();
-        assert_eq!(
-            fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
-            PRIVATE
-        );
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, PRIVATE);
         let refused = Data::take(&folder).unwrap_err().to_string();
-        assert!(
-            refused.contains(&format!("process {} serves", std::process::id())),
-            "{refused}"
-        );
+        assert!(refused.contains(&format!("process {} serves", std::process::id())), "{refused}");
         drop(first);
         Data::take(&folder).unwrap();
     }
@@ -114,9 +101,6 @@ mod tests {
         fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         fs::write(root.path().join("letter"), "").unwrap();
         assert_eq!(Data::take(root.path()).unwrap_err().exit(), 2);
-        assert_eq!(
-            fs::metadata(root.path()).unwrap().permissions().mode() & 0o777,
-            0o755
-        );
+        assert_eq!(fs::metadata(root.path()).unwrap().permissions().mode() & 0o777, 0o755);
     }
 }

@@ -44,13 +44,8 @@ impl Embedded {
         let mut accounts = auth::Config::with_file(data.folder().join("accounts.sqlite"))?;
         accounts.listen = (Ipv4Addr::LOCALHOST, 0).into();
         let auth = auth::Server::open(accounts).await.map_err(fault("auth"))?;
-        let auth_url = format!("http://{}", auth.address())
-            .parse()
-            .map_err(fault("auth"))?;
-        let http = HttpConfig {
-            listen,
-            ..HttpConfig::new(auth_url)
-        };
+        let auth_url = format!("http://{}", auth.address()).parse().map_err(fault("auth"))?;
+        let http = HttpConfig { listen, ..HttpConfig::new(auth_url) };
         let gateway = gateway::Server::with(http, storage.clone(), queue.clone()).await;
         let settings = dispatcher::Config::embedded(&folder, converter);
         let dispatcher = Dispatcher::open(settings, storage, queue, &stop).await;
@@ -94,9 +89,9 @@ impl Embedded {
             let ended = ended.unwrap_or_else(|panic| Err(fault("a service")(panic)));
             if result.is_ok() {
                 result = match (ended, stop.is_cancelled()) {
-                    (Ok(()), false) => Err(Error::failed(
-                        "a service ended by itself; its log says more",
-                    )),
+                    (Ok(()), false) => {
+                        Err(Error::failed("a service ended by itself; its log says more"))
+                    }
                     (ended, _) => ended,
                 };
             }

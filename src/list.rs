@@ -24,9 +24,8 @@ pub(crate) struct Arguments {
 /// Prints the list.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
     let client = arguments.server.signed_in(context).await?;
-    let state = State::ALL
-        .into_iter()
-        .find(|state| Some(state.as_str()) == arguments.state.as_deref());
+    let state =
+        State::ALL.into_iter().find(|state| Some(state.as_str()) == arguments.state.as_deref());
     let list = client.conversions(state, arguments.limit).await?;
     if arguments.json {
         context.terminal.say(serde_json::json!(list));
@@ -38,9 +37,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     }
     context.terminal.say(table(&list.items, Timestamp::now()));
     if list.next.is_some() {
-        context
-            .terminal
-            .note("There are older ones; --limit shows more.");
+        context.terminal.note("There are older ones; --limit shows more.");
     }
     Ok(())
 }
@@ -48,31 +45,20 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
 /// The conversions as kubectl would show them.
 pub(crate) fn table(conversions: &[Conversion], now: Timestamp) -> String {
     let head = ["ID", "NAME", "PRESET", "STATE", "DONE", "AGE", "MESSAGE"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head)
-        .chain(conversions.iter().map(|c| row(c, now)))
-        .collect();
+    let rows: Vec<_> =
+        std::iter::once(head).chain(conversions.iter().map(|c| row(c, now))).collect();
     let widths: Vec<usize> = (0..rows[0].len())
-        .map(|i| {
-            rows.iter()
-                .map(|row| row[i].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
+        .map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0))
         .collect();
     let lines = rows.iter().map(|row| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}   "));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}   "));
         cells.collect::<String>().trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
 fn row(conversion: &Conversion, now: Timestamp) -> [String; 7] {
-    let done = conversion
-        .progress
-        .map_or_else(|| "-".to_owned(), |percent| format!("{percent}%"));
+    let done = conversion.progress.map_or_else(|| "-".to_owned(), |percent| format!("{percent}%"));
     let message = conversion.error.as_ref().map(|error| error.code.clone());
     [
         conversion.id.to_string(),
@@ -81,9 +67,7 @@ fn row(conversion: &Conversion, now: Timestamp) -> [String; 7] {
         conversion.state.as_str().to_owned(),
         done,
         unit::age(now.as_second() - conversion.created_at.as_second()),
-        message
-            .or_else(|| conversion.waiting.clone())
-            .unwrap_or_default(),
+        message.or_else(|| conversion.waiting.clone()).unwrap_or_default(),
     ]
 }
 
@@ -103,13 +87,7 @@ mod tests {
             .unwrap()
         };
         let now = "2026-11-23T06:01:00Z".parse().unwrap();
-        let table = table(
-            &[
-                conversion("фильм.mp4", "failed"),
-                conversion("a.mkv", "failed"),
-            ],
-            now,
-        );
+        let table = table(&[conversion("фильм.mp4", "failed"), conversion("a.mkv", "failed")], now);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(
             lines[1],

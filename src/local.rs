@@ -101,14 +101,9 @@ fn failed(video: &Path, output: &Output) -> Error {
 /// The last line, without the names of the program and of the end.
 fn last_words(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("it gave no reason");
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it gave no reason");
     let words = last.strip_prefix("converter-job: ").unwrap_or(last);
-    let known = ["succeeded: ", "failed: "]
-        .iter()
-        .find_map(|end| words.strip_prefix(end));
+    let known = ["succeeded: ", "failed: "].iter().find_map(|end| words.strip_prefix(end));
     known.unwrap_or(words).to_owned()
 }
 
@@ -127,10 +122,8 @@ mod tests {
 
     #[test]
     fn a_bad_video_is_told_as_a_server_tells_it() {
-        let output = ended(
-            65,
-            "a log line\nconverter-job: failed: no_audio_track: There is no sound.\n",
-        );
+        let output =
+            ended(65, "a log line\nconverter-job: failed: no_audio_track: There is no sound.\n");
         assert_eq!(
             failed(Path::new("a.mp4"), &output).to_string(),
             "a.mp4 was not converted. There is no sound. (no_audio_track)"
@@ -140,9 +133,6 @@ mod tests {
     #[test]
     fn a_crash_without_words_is_told_too() {
         let text = failed(Path::new("a.mp4"), &ended(75, "")).to_string();
-        assert!(
-            text.ends_with("exit status: 75: it gave no reason"),
-            "{text}"
-        );
+        assert!(text.ends_with("exit status: 75: it gave no reason"), "{text}");
     }
 }

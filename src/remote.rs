@@ -60,12 +60,7 @@ pub(crate) async fn upload(
     let name = video.file_name().unwrap_or_default().to_string_lossy();
     // Made once: a repetition after a lost answer finds what the first one made.
     let key = Uuid::now_v7().to_string();
-    let upload = Upload {
-        name: &name,
-        preset,
-        key: &key,
-        length,
-    };
+    let upload = Upload { name: &name, preset, key: &key, length };
     let bar = terminal.bar(format!("uploading {name}"), Scale::Bytes(length));
     let accepted = patiently(
         Patience::Long,
@@ -89,12 +84,8 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
     let mut pause = FIRST_LOOK;
     loop {
         let ask = async || client.conversion(id).await;
-        let conversion = patiently(
-            Patience::Long,
-            |error, pause| retried(&bar, error, pause),
-            ask,
-        )
-        .await?;
+        let conversion =
+            patiently(Patience::Long, |error, pause| retried(&bar, error, pause), ask).await?;
         bar.remark(conversion.waiting.clone().unwrap_or_default());
         bar.reach(conversion.progress.unwrap_or(0));
         if conversion.state.is_terminal() {
@@ -108,24 +99,18 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
 /// The MP3 of a conversion that has one; the reason where it has none.
 pub(crate) fn result(conversion: &Conversion) -> Result<Mp3, Error> {
     let (id, name) = (conversion.id, &conversion.name);
-    Err(Error::failed(
-        match (conversion.state, &conversion.mp3, &conversion.error) {
-            (State::Succeeded, Some(mp3), _) => return Ok(mp3.clone()),
-            (State::Failed, _, Some(error)) => format!(
-                "{name} was not converted. {} ({})",
-                error.message, error.code
-            ),
-            (State::Queued | State::Running, ..) => {
-                format!(
-                    "{name} is not converted yet. `audio-converter status {id}` shows how far it is"
-                )
-            }
-            (state, ..) => format!(
-                "{name} was not converted: conversion {id} is {}",
-                state.as_str()
-            ),
-        },
-    ))
+    Err(Error::failed(match (conversion.state, &conversion.mp3, &conversion.error) {
+        (State::Succeeded, Some(mp3), _) => return Ok(mp3.clone()),
+        (State::Failed, _, Some(error)) => {
+            format!("{name} was not converted. {} ({})", error.message, error.code)
+        }
+        (State::Queued | State::Running, ..) => {
+            format!(
+                "{name} is not converted yet. `audio-converter status {id}` shows how far it is"
+            )
+        }
+        (state, ..) => format!("{name} was not converted: conversion {id} is {}", state.as_str()),
+    }))
 }
 
 /// Brings the MP3 to its target: whole and checked, or not at all.
@@ -137,11 +122,7 @@ pub(crate) async fn download(
     terminal: &Terminal,
 ) -> Result<(), Error> {
     let mut part = target.part()?;
-    let name = target
-        .path()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = target.path().file_name().unwrap_or_default().to_string_lossy();
     let bar = terminal.bar(format!("downloading {name}"), Scale::Bytes(mp3.length));
     let fetched = patiently(
         Patience::Long,
@@ -159,11 +140,7 @@ pub(crate) async fn download(
                 length += bytes.len() as u64;
                 bar.reach(length);
             }
-            check(
-                mp3,
-                length,
-                &Sha256::from(<[u8; 32]>::from(digest.finalize())),
-            )
+            check(mp3, length, &Sha256::from(<[u8; 32]>::from(digest.finalize())))
         },
     );
     fetched.await.map_err(|error| match error {
@@ -208,11 +185,7 @@ mod tests {
         let mut stream_reader = BufReader::new(&mut stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(
-                stream_reader.read_line(&mut head).await.unwrap(),
-                0,
-                "{head}"
-            );
+            assert_ne!(stream_reader.read_line(&mut head).await.unwrap(), 0, "{head}");
         }
         let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
@@ -225,10 +198,7 @@ mod tests {
 
     fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         let lines = head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .into_iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     fn answer(status: &str, body: &str) -> Option<String> {
@@ -240,9 +210,7 @@ mod tests {
 
     async fn server() -> (TcpListener, Client) {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", server.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap()).parse().unwrap();
         let token = Credentials::Token("token".into());
         let client = Client::sign_in(url, Some(&token)).await.unwrap();
         (server, client)
@@ -261,11 +229,7 @@ mod tests {
         let busy = r#"{"status": 503, "code": "busy", "title": "Busy", "detail": "Full."}"#;
         let serve = async {
             let mut heads = Vec::new();
-            for answer in [
-                None,
-                answer("503 Busy", busy),
-                answer("202 Accepted", ACCEPTED),
-            ] {
+            for answer in [None, answer("503 Busy", busy), answer("202 Accepted", ACCEPTED)] {
                 heads.push(one_request(&server, answer).await);
             }
             heads
@@ -273,18 +237,9 @@ mod tests {
         let terminal = Terminal::new();
         let (accepted, heads) = tokio::join!(upload(&client, &video, Preset::V2, &terminal), serve);
         assert_eq!(accepted.unwrap().name, "a.mp4");
-        let keys: Vec<_> = heads
-            .iter()
-            .map(|head| header(head, "idempotency-key"))
-            .collect();
-        assert!(
-            keys[0].is_some() && keys.iter().all(|key| *key == keys[0]),
-            "{heads:?}"
-        );
-        assert!(
-            heads[0].starts_with("POST /v1/videos?name=a.mp4&preset=v2 "),
-            "{heads:?}"
-        );
+        let keys: Vec<_> = heads.iter().map(|head| header(head, "idempotency-key")).collect();
+        assert!(keys[0].is_some() && keys.iter().all(|key| *key == keys[0]), "{heads:?}");
+        assert!(heads[0].starts_with("POST /v1/videos?name=a.mp4&preset=v2 "), "{heads:?}");
         assert_eq!(header(&heads[0], "authorization"), Some("Bearer token"));
     }
 
@@ -300,19 +255,13 @@ mod tests {
                 one_request(&server, answer("200 OK", "song")).await;
             }
         };
-        let (id, terminal) = (
-            "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
-            Terminal::new(),
-        );
+        let (id, terminal) =
+            ("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(), Terminal::new());
         let error = tokio::select! {
             ended = download(&client, id, &mp3, &target, &terminal) => ended.unwrap_err().to_string(),
             () = serve => unreachable!(),
         };
         assert!(error.contains("its SHA-256 is"), "{error}");
-        assert_eq!(
-            std::fs::read_dir(&folder).unwrap().count(),
-            0,
-            "something was left"
-        );
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "something was left");
     }
 }

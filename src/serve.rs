@@ -23,9 +23,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     let stop = context.token.clone();
     let system = Embedded::open(arguments.listen, data, &context.config, stop).await?;
     let url = format!("http://{}", system.address());
-    context
-        .terminal
-        .say(welcome(&url, &folder, system.first_account()));
+    context.terminal.say(welcome(&url, &folder, system.first_account()));
     if !arguments.listen.ip().is_loopback() {
         context.terminal.note(
             "Others can reach this address, and what they send is not encrypted: put a proxy with \

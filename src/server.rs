@@ -21,10 +21,7 @@ pub(crate) struct Server {
 impl Server {
     /// A client of the server that the command line or the environment names.
     pub(crate) async fn signed_in(&self, context: &Context) -> Result<Client, Error> {
-        let named = self
-            .server
-            .clone()
-            .or_else(|| context.config.server.clone());
+        let named = self.server.clone().or_else(|| context.config.server.clone());
         let server = named.ok_or_else(|| {
             Error::Usage(
                 "which server? Name it with --server http://HOST:PORT or AUDIO_CONVERTER_SERVER"

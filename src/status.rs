@@ -28,18 +28,9 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         return Ok(());
     }
     if arguments.wait {
-        let bar = context
-            .terminal
-            .bar(format!("converting {}", conversion.name), Scale::Percent);
+        let bar = context.terminal.bar(format!("converting {}", conversion.name), Scale::Percent);
         conversion = remote::wait(&client, arguments.id, bar).await?;
     }
-    context.terminal.say(list::table(
-        std::slice::from_ref(&conversion),
-        Timestamp::now(),
-    ));
-    if arguments.wait {
-        remote::result(&conversion).map(drop)
-    } else {
-        Ok(())
-    }
+    context.terminal.say(list::table(std::slice::from_ref(&conversion), Timestamp::now()));
+    if arguments.wait { remote::result(&conversion).map(drop) } else { Ok(()) }
 }

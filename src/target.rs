@@ -66,10 +66,7 @@ impl Target {
                 return Err(refused());
             }
         }
-        Ok(Self {
-            path,
-            replaces: there || existing.yes,
-        })
+        Ok(Self { path, replaces: there || existing.yes })
     }
 
     /// The first of `name.mp3`, `name-1.mp3`, ... beside `path` that is free.
@@ -78,10 +75,7 @@ impl Target {
         let numbered = (1..).map(|n| path.with_file_name(format!("{stem}-{n}.mp3")));
         let mut names = std::iter::once(path.to_owned()).chain(numbered);
         let free = names.find(|name| name.symlink_metadata().is_err());
-        Self {
-            path: free.unwrap_or_else(|| path.to_owned()),
-            replaces: false,
-        }
+        Self { path: free.unwrap_or_else(|| path.to_owned()), replaces: false }
     }
 
     /// Where the MP3 will be.
@@ -108,9 +102,7 @@ impl Target {
 
     /// Gives the finished file its name.
     pub(crate) fn commit(&self, part: NamedTempFile) -> Result<(), Error> {
-        part.as_file()
-            .sync_all()
-            .map_err(|cause| self.fault(&cause))?;
+        part.as_file().sync_all().map_err(|cause| self.fault(&cause))?;
         let named = if self.replaces {
             part.persist(&self.path)
         } else {
@@ -135,14 +127,8 @@ impl Target {
 mod tests {
     use super::*;
 
-    const ASK: Existing = Existing {
-        yes: false,
-        no: false,
-    };
-    const YES: Existing = Existing {
-        yes: true,
-        no: false,
-    };
+    const ASK: Existing = Existing { yes: false, no: false };
+    const YES: Existing = Existing { yes: true, no: false };
 
     #[test]
     fn a_folder_takes_the_name_and_a_file_is_the_name() {
@@ -152,14 +138,8 @@ mod tests {
             place(Some(folder.path()), Path::new("x"), name),
             folder.path().join("film.mp3")
         );
-        assert_eq!(
-            place(Some(Path::new("new/")), Path::new("x"), name),
-            Path::new("new/film.mp3")
-        );
-        assert_eq!(
-            place(Some(Path::new("song.mp3")), Path::new("x"), name),
-            Path::new("song.mp3")
-        );
+        assert_eq!(place(Some(Path::new("new/")), Path::new("x"), name), Path::new("new/film.mp3"));
+        assert_eq!(place(Some(Path::new("song.mp3")), Path::new("x"), name), Path::new("song.mp3"));
         assert_eq!(place(None, Path::new("x"), name), Path::new("x/film.mp3"));
     }
 
@@ -170,15 +150,7 @@ mod tests {
         let terminal = Terminal::new();
         let early = Target::choose(path.clone(), ASK, &terminal).unwrap();
         fs::write(&path, "mine").unwrap();
-        Target::choose(
-            path.clone(),
-            Existing {
-                yes: false,
-                no: true,
-            },
-            &terminal,
-        )
-        .unwrap_err();
+        Target::choose(path.clone(), Existing { yes: false, no: true }, &terminal).unwrap_err();
         // It appeared after the choice: still kept.
         early.commit(early.part().unwrap()).unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), b"mine");

@@ -45,28 +45,19 @@ impl Terminal {
     /// The process's terminal.
     pub(crate) fn new() -> Self {
         let live = io::stderr().is_terminal();
-        let target = if live {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        Self {
-            bars: MultiProgress::with_draw_target(target),
-            live,
-        }
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), live }
     }
 
     /// Writes a result.
     pub(crate) fn say(&self, text: impl Display) {
         // Whoever closed our output does not want it; that is no failure of ours.
-        self.bars
-            .suspend(|| drop(writeln!(io::stdout().lock(), "{text}")));
+        self.bars.suspend(|| drop(writeln!(io::stdout().lock(), "{text}")));
     }
 
     /// Writes what is worth knowing but is no result.
     pub(crate) fn note(&self, text: impl Display) {
-        self.bars
-            .suspend(|| drop(writeln!(io::stderr().lock(), "{text}")));
+        self.bars.suspend(|| drop(writeln!(io::stderr().lock(), "{text}")));
     }
 
     /// Asks a question; none when nobody is there to answer.
@@ -122,12 +113,9 @@ impl Bar {
         self.0.bar.set_position(position);
         if !self.0.terminal.live && self.0.is_due() {
             self.0.terminal.note(match self.0.scale {
-                Scale::Bytes(all) => format!(
-                    "{}: {} of {}",
-                    self.0.label,
-                    unit::bytes(position),
-                    unit::bytes(all)
-                ),
+                Scale::Bytes(all) => {
+                    format!("{}: {} of {}", self.0.label, unit::bytes(position), unit::bytes(all))
+                }
                 Scale::Percent => format!("{}: {position} %", self.0.label),
             });
         }

@@ -44,10 +44,7 @@ fn header(length: u32) -> Vec<u8> {
 
 fn sample(n: u32) -> i16 {
     let time = n as f32 / RATE as f32;
-    let notes = NOTES
-        .iter()
-        .zip(0_u8..)
-        .filter(|(_, start)| time >= f32::from(*start));
+    let notes = NOTES.iter().zip(0_u8..).filter(|(_, start)| time >= f32::from(*start));
     let sum: f32 = notes.map(|(pitch, _)| (TAU * pitch * time).sin()).sum();
     // Four notes at once stay below full scale.
     (sum * f32::from(i16::MAX) / 5.0) as i16

@@ -43,9 +43,7 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// Starts everything, converts, tells, and ends everything.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
     let begun = Instant::now();
-    let folder = tempfile::Builder::new()
-        .prefix("audio-converter-")
-        .tempdir();
+    let folder = tempfile::Builder::new().prefix("audio-converter-").tempdir();
     let folder = folder.map_err(|cause| unusable(&cause))?;
     let video = video(arguments.video.as_deref(), &folder)?;
     let target = target(arguments, &video, context)?;
@@ -55,14 +53,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     let (server, account) = address(&system)?;
     let work = async {
         let client = Client::sign_in(server, account.as_ref()).await?;
-        remote::convert(
-            &client,
-            &video,
-            arguments.preset,
-            &target,
-            &context.terminal,
-        )
-        .await
+        remote::convert(&client, &video, arguments.preset, &target, &context.terminal).await
     };
     let mp3 = beside_system(work, system, &stop).await?;
     for line in lines(arguments, &video, &mp3, &target, begun.elapsed()) {
@@ -74,9 +65,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
 /// Where the system answers, and as whom.
 fn address(system: &Embedded) -> Result<(Url, Option<Credentials>), Error> {
     let server = format!("http://{}", system.address());
-    let server = server
-        .parse()
-        .map_err(|_| Error::failed(format!("{server} is no address")))?;
+    let server = server.parse().map_err(|_| Error::failed(format!("{server} is no address")))?;
     let account = system.first_account().map(|first| Credentials::Account {
         user: first.name.to_string(),
         password: first.password.clone(),
@@ -111,12 +100,8 @@ fn lines(
     target: &Target,
     taken: Duration,
 ) -> [String; 5] {
-    let shown = |path: &Path| {
-        absolute(path)
-            .unwrap_or_else(|_| path.to_owned())
-            .display()
-            .to_string()
-    };
+    let shown =
+        |path: &Path| absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let length = std::fs::metadata(video).map_or(0, |video| video.len());
     let name = match &arguments.video {
         Some(video) => shown(video),
@@ -128,15 +113,8 @@ fn lines(
         format!("Video   {name}, {}", unit::bytes(length)),
         format!("MP3     {}", shown(target.path())),
         format!("Sound   {sound} long"),
-        format!(
-            "Size    {}, {rate} kbit/s, preset {}",
-            unit::bytes(mp3.length),
-            arguments.preset
-        ),
-        format!(
-            "Taken   {} from starting the system to the checked file",
-            unit::time(taken)
-        ),
+        format!("Size    {}, {rate} kbit/s, preset {}", unit::bytes(mp3.length), arguments.preset),
+        format!("Taken   {} from starting the system to the checked file", unit::time(taken)),
     ]
 }
 
@@ -152,11 +130,7 @@ fn video(given: Option<&Path>, folder: &TempDir) -> Result<PathBuf, Error> {
 
 fn target(arguments: &Arguments, video: &Path, context: &Context) -> Result<Target, Error> {
     // Our own clip lies in a folder that goes away: its MP3 comes to where the user is.
-    let beside_what = if arguments.video.is_some() {
-        video
-    } else {
-        Path::new("tone.wav")
-    };
+    let beside_what = if arguments.video.is_some() { video } else { Path::new("tone.wav") };
     let path = beside(beside_what, arguments.out.as_deref());
     let target = match arguments.out {
         None => Target::free(&path),

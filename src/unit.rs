@@ -49,9 +49,6 @@ mod tests {
         assert_eq!(time(Duration::from_millis(1_540)), "1.5 s");
         assert_eq!(time(Duration::from_millis(61_500)), "1:02");
         assert_eq!(time(Duration::from_secs(3_725)), "1:02:05");
-        assert_eq!(
-            (age(-3), age(119), age(7_200)),
-            ("0s".into(), "119s".into(), "2h".into())
-        );
+        assert_eq!((age(-3), age(119), age(7_200)), ("0s".into(), "119s".into(), "2h".into()));
     }
 }

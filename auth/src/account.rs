@@ -63,11 +63,7 @@ pub async fn add_account(
     password::acceptable(&password)?;
     let database = Database::open(&config.database).await?;
     let added = insert(&database, None, name, role, password).await?;
-    if added {
-        Ok(())
-    } else {
-        Err(Error::Exists(name.clone()))
-    }
+    if added { Ok(()) } else { Err(Error::Exists(name.clone())) }
 }
 
 /// The role of this name.
@@ -75,9 +71,7 @@ pub async fn add_account(
 /// # Errors
 /// When there is none; the message names those there are.
 pub fn parse_role(name: &str) -> Result<Role, &'static str> {
-    let known = [Role::User, Role::Admin]
-        .into_iter()
-        .find(|role| role.as_str() == name);
+    let known = [Role::User, Role::Admin].into_iter().find(|role| role.as_str() == name);
     known.ok_or("a role is user or admin")
 }
 
@@ -93,18 +87,8 @@ pub(crate) async fn first(
         return Ok(None);
     }
     let name = config.first_account.clone();
-    let password = config
-        .first_password
-        .clone()
-        .unwrap_or_else(password::random);
-    let made = insert(
-        database,
-        Some(FIRST_ID),
-        &name,
-        Role::Admin,
-        password.clone(),
-    )
-    .await?;
+    let password = config.first_password.clone().unwrap_or_else(password::random);
+    let made = insert(database, Some(FIRST_ID), &name, Role::Admin, password.clone()).await?;
     let untold = made && config.first_password.is_none();
     Ok(untold.then_some(FirstAccount { name, password }))
 }
@@ -113,10 +97,7 @@ pub(crate) async fn first(
 pub(crate) async fn find(database: &Database, name: &UserName) -> Result<Option<Account>, Error> {
     let named = accounts::table.filter(accounts::name.eq(name.as_str()));
     // Each database has its own type of selection, so it is inside.
-    Ok(on!(database, |c| named
-        .select(Account::as_select())
-        .first(&mut c))
-    .optional()?)
+    Ok(on!(database, |c| named.select(Account::as_select()).first(&mut c)).optional()?)
 }
 
 /// Replaces the hash, unless the password has been changed since `account` was read.

@@ -55,10 +55,7 @@ async fn serve(config: Config) -> Result<()> {
     if let Some(first) = server.first_account() {
         // Plainly and once, whatever the log's filter: nobody can ask for it later.
         let password = first.password.expose_secret();
-        eprintln!(
-            "Made the first account. Name: {}  Password: {password}",
-            first.name
-        );
+        eprintln!("Made the first account. Name: {}  Password: {password}", first.name);
     }
     tracing::info!(address = %server.address(), "auth is listening");
     Ok(server.run(shutdown).await?)
@@ -69,9 +66,6 @@ fn password() -> Result<SecretString> {
         return Ok(password);
     }
     let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .context("cannot read the password")?;
+    io::stdin().lock().read_line(&mut line).context("cannot read the password")?;
     Ok(line.trim_end_matches(['\r', '\n']).into())
 }

@@ -67,10 +67,7 @@ impl Config {
         let lookup = |name: &str| (name == "AUTH_DATABASE_URL").then(|| "file:replaced".to_owned());
         let defaults = Self::read(Settings::from_lookup(lookup))?;
         let database = DatabaseUrl::Sqlite(path);
-        Ok(Self {
-            database,
-            ..defaults
-        })
+        Ok(Self { database, ..defaults })
     }
 
     fn read(mut settings: Settings) -> Result<Self, Faults> {
@@ -83,17 +80,15 @@ impl Config {
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let first_account = first_account.or_else(|| "admin".parse().ok());
-        let built = database
-            .zip(first_account)
-            .map(|(database, first_account)| Self {
-                listen,
-                database,
-                first_account,
-                first_password,
-                token_lifetime,
-                log,
-                log_format,
-            });
+        let built = database.zip(first_account).map(|(database, first_account)| Self {
+            listen,
+            database,
+            first_account,
+            first_password,
+            token_lifetime,
+            log,
+            log_format,
+        });
         settings.finish(built)
     }
 }
@@ -110,20 +105,14 @@ pub fn password_from_env() -> Result<Option<SecretString>, Faults> {
 
 fn database_url(settings: &mut Settings) -> Option<DatabaseUrl> {
     let url = settings.secret("AUTH_DATABASE_URL");
-    let parsed = url
-        .as_ref()
-        .and_then(|url| parse_database_url(url.expose_secret()));
+    let parsed = url.as_ref().and_then(|url| parse_database_url(url.expose_secret()));
     // The URL is never shown: it may hold a password.
     match (&url, &parsed) {
         (None, _) => {
-            settings.fault(format!(
-                "AUTH_DATABASE_URL is not set; it is {DATABASE_URL_FORMS}"
-            ));
+            settings.fault(format!("AUTH_DATABASE_URL is not set; it is {DATABASE_URL_FORMS}"));
         }
         (Some(_), None) => {
-            settings.fault(format!(
-                "AUTH_DATABASE_URL: it must be {DATABASE_URL_FORMS}"
-            ));
+            settings.fault(format!("AUTH_DATABASE_URL: it must be {DATABASE_URL_FORMS}"));
         }
         _ => {}
     }
@@ -176,18 +165,14 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
         assert_eq!(config.first_account.as_str(), "admin");
         assert_eq!(config.token_lifetime.as_secs(), 86_400);
-        let DatabaseUrl::Sqlite(path) = config.database else {
-            panic!("not a file")
-        };
+        let DatabaseUrl::Sqlite(path) = config.database else { panic!("not a file") };
         assert_eq!(path, PathBuf::from("/data/accounts.sqlite"));
     }
 
     #[test]
     fn a_file_path_survives_as_it_is() {
         let config = Config::with_file("//data/a b?.sqlite".into()).unwrap();
-        let DatabaseUrl::Sqlite(path) = config.database else {
-            panic!("not a file")
-        };
+        let DatabaseUrl::Sqlite(path) = config.database else { panic!("not a file") };
         assert_eq!(path, PathBuf::from("//data/a b?.sqlite"));
     }
 
@@ -199,10 +184,7 @@ mod tests {
         ])
         .unwrap_err();
         assert!(faults.contains("AUTH_DATABASE_URL: it must be"), "{faults}");
-        assert!(
-            !faults.contains("hush") && !faults.contains("short"),
-            "{faults}"
-        );
+        assert!(!faults.contains("hush") && !faults.contains("short"), "{faults}");
     }
 
     #[test]

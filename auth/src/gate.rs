@@ -26,10 +26,7 @@ pub(crate) struct Seat {
 impl Gate {
     /// A gate as wide as this machine's cores.
     pub(crate) fn new() -> Self {
-        Self::with(
-            thread::available_parallelism().map_or(1, usize::from),
-            WAITING,
-        )
+        Self::with(thread::available_parallelism().map_or(1, usize::from), WAITING)
     }
 
     fn with(cores: usize, waiting: usize) -> Self {
@@ -41,15 +38,8 @@ impl Gate {
 
     /// A seat, or [`Error::Busy`] at once.
     pub(crate) fn enter(&self) -> Result<Seat, Error> {
-        let seat = self
-            .seats
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Error::Busy)?;
-        Ok(Seat {
-            seat,
-            cores: self.cores.clone(),
-        })
+        let seat = self.seats.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
+        Ok(Seat { seat, cores: self.cores.clone() })
     }
 }
 
@@ -67,8 +57,7 @@ impl Seat {
             drop(held);
             result
         });
-        done.await
-            .map_err(|cause| Error::Internal(format!("a hash was not finished: {cause}")))
+        done.await.map_err(|cause| Error::Internal(format!("a hash was not finished: {cause}")))
     }
 }
 
@@ -119,10 +108,7 @@ mod tests {
             ended.send(()).unwrap();
         });
         let caller = tokio::spawn(run);
-        tokio::task::spawn_blocking(move || begun.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::task::spawn_blocking(move || begun.recv()).await.unwrap().unwrap();
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
         assert!(matches!(gate.enter(), Err(Error::Busy)));

@@ -64,11 +64,8 @@ impl SigningKey {
 
 // Made from the public key: out of a private one the library takes only the older PKCS#8.
 fn bare_jwk(public_key: &[u8]) -> Result<Jwk, Error> {
-    Jwk::from_decoding_key(
-        &DecodingKey::from_ed_der(public_key),
-        Some(Algorithm::EdDSA),
-    )
-    .map_err(|cause| Error::Internal(format!("a public key is not usable: {cause}")))
+    Jwk::from_decoding_key(&DecodingKey::from_ed_der(public_key), Some(Algorithm::EdDSA))
+        .map_err(|cause| Error::Internal(format!("a public key is not usable: {cause}")))
 }
 
 /// Every key, oldest first; makes the first one where there is none.
@@ -88,7 +85,5 @@ pub(crate) async fn load_or_make(database: &Database) -> Result<Vec<SigningKey>,
 
 async fn load(database: &Database) -> Result<Vec<SigningKey>, Error> {
     let ordered = signing_keys::table.order(signing_keys::generation);
-    Ok(on!(database, |c| ordered
-        .select(SigningKey::as_select())
-        .load(&mut c))?)
+    Ok(on!(database, |c| ordered.select(SigningKey::as_select()).load(&mut c))?)
 }

@@ -46,12 +46,8 @@ async fn token(
 ) -> Result<Option<String>, Error> {
     let seat = service.gate.enter()?;
     let account = account::find(&service.database, &name).await?;
-    let stored = account
-        .as_ref()
-        .map(|account| account.password_hash.clone());
-    let check = seat
-        .run(move || password::check(&password, stored.as_deref()))
-        .await??;
+    let stored = account.as_ref().map(|account| account.password_hash.clone());
+    let check = seat.run(move || password::check(&password, stored.as_deref())).await??;
     let (Some(account), Check::Right { rehashed }) = (account, check) else {
         return Ok(None);
     };

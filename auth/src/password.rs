@@ -41,11 +41,7 @@ pub(crate) enum Check {
 /// Whether an account may have this password.
 pub(crate) fn acceptable(password: &SecretString) -> Result<(), BadPassword> {
     let long_enough = password.expose_secret().chars().count() >= SHORTEST;
-    if long_enough && possible(password) {
-        Ok(())
-    } else {
-        Err(BadPassword)
-    }
+    if long_enough && possible(password) { Ok(()) } else { Err(BadPassword) }
 }
 
 /// Whether any account can have this password; saves the work for those that cannot.
@@ -77,11 +73,7 @@ pub(crate) fn check(password: &SecretString, stored: Option<&str>) -> Result<Che
     if verified.is_err() || stored.is_none() {
         return Ok(Check::Wrong);
     }
-    let rehashed = if current(&hash) {
-        None
-    } else {
-        Some(self::hash(password)?)
-    };
+    let rehashed = if current(&hash) { None } else { Some(self::hash(password)?) };
     Ok(Check::Right { rehashed })
 }
 
@@ -111,12 +103,7 @@ mod tests {
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, weak);
         let stored: PasswordHash = weak.hash_password(b"correct horse").unwrap();
         let check = check(&"correct horse".into(), Some(&stored.to_string())).unwrap();
-        let Check::Right {
-            rehashed: Some(fresh),
-        } = check
-        else {
-            panic!("{check:?}")
-        };
+        let Check::Right { rehashed: Some(fresh) } = check else { panic!("{check:?}") };
         assert!(current(&PasswordHash::new(&fresh).unwrap()), "{fresh}");
     }
 
@@ -124,10 +111,7 @@ mod tests {
     fn nobodys_hash_costs_what_a_real_one_costs() {
         let hash = PasswordHash::new(NOBODYS_HASH).unwrap();
         assert!(current(&hash));
-        assert_eq!(
-            (hash.salt.unwrap().len(), hash.hash.unwrap().len()),
-            (16, 32)
-        );
+        assert_eq!((hash.salt.unwrap().len(), hash.hash.unwrap().len()), (16, 32));
         assert_eq!(check(&"".into(), None).unwrap(), Check::Wrong);
     }
 

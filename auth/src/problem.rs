@@ -51,11 +51,7 @@ pub(crate) fn from_error(error: &Error) -> Response {
         }
         _ => {
             tracing::error!(%error, "a request failed");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something went wrong here.",
-            )
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
         }
     };
     let answer = problem(status, code, detail);

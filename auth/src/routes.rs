@@ -26,20 +26,16 @@ pub(crate) struct Service {
 pub(crate) fn routes(
     service: Arc<Service>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
-    warp::method()
-        .and(warp::path::full())
-        .and(warp::header::headers_cloned())
-        .then(move |method, path: FullPath, headers| {
+    warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).then(
+        move |method, path: FullPath, headers| {
             let service = Arc::clone(&service);
             async move { answer(&service, &method, path.as_str(), &headers).await }
-        })
+        },
+    )
 }
 
 async fn answer(service: &Service, method: &Method, path: &str, headers: &HeaderMap) -> Response {
-    if headers
-        .typed_get()
-        .is_some_and(|ContentLength(bytes)| bytes > LARGEST_BODY)
-    {
+    if headers.typed_get().is_some_and(|ContentLength(bytes)| bytes > LARGEST_BODY) {
         return problem::body_too_large();
     }
     match (path, method) {

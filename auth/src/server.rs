@@ -34,10 +34,7 @@ impl Server {
         let database = Database::open(&config.database).await?;
         let keyring = Keyring::new(&key::load_or_make(&database).await?)?;
         let first_account = account::first(&database, &config).await?;
-        let unusable = |cause| Error::Listen {
-            address: config.listen,
-            cause,
-        };
+        let unusable = |cause| Error::Listen { address: config.listen, cause };
         let listener = TcpListener::bind(config.listen).await.map_err(unusable)?;
         Ok(Self {
             address: listener.local_addr().map_err(unusable)?,

@@ -64,20 +64,13 @@ pub(crate) struct Keyring {
 impl Keyring {
     /// From all stored keys, oldest first.
     pub(crate) fn new(keys: &[SigningKey]) -> Result<Self, Error> {
-        let newest = keys
-            .last()
-            .ok_or_else(|| Error::Internal("there is no key".to_owned()))?;
-        let jwks = JwkSet {
-            keys: keys.iter().map(SigningKey::jwk).collect::<Result<_, _>>()?,
-        };
+        let newest = keys.last().ok_or_else(|| Error::Internal("there is no key".to_owned()))?;
+        let jwks = JwkSet { keys: keys.iter().map(SigningKey::jwk).collect::<Result<_, _>>()? };
         let verifier = |key: &SigningKey| DecodingKey::from_ed_der(&key.public_key);
         Ok(Self {
             kid: newest.kid.clone(),
             signing: EncodingKey::from_ed_der(&newest.private_key),
-            verifying: keys
-                .iter()
-                .map(|key| (key.kid.clone(), verifier(key)))
-                .collect(),
+            verifying: keys.iter().map(|key| (key.kid.clone(), verifier(key))).collect(),
             jwks: serde_json::to_string(&jwks)
                 .map_err(|cause| Error::Internal(cause.to_string()))?,
         })
@@ -105,9 +98,7 @@ impl Keyring {
         if given != header(kid) {
             return None;
         }
-        decode::<Claims>(token, key, &rules())
-            .ok()
-            .map(|token| token.claims)
+        decode::<Claims>(token, key, &rules()).ok().map(|token| token.claims)
     }
 }
 
@@ -140,12 +131,7 @@ mod tests {
     }
 
     fn claims(from: u64) -> Claims {
-        Claims::new(
-            "ada".parse().unwrap(),
-            Role::Admin,
-            from,
-            Duration::from_secs(60),
-        )
+        Claims::new("ada".parse().unwrap(), Role::Admin, from, Duration::from_secs(60))
     }
 
     fn altered(keyring: &Keyring, change: impl FnOnce(&mut Value)) -> Option<Claims> {
@@ -165,11 +151,7 @@ mod tests {
     #[test]
     fn clocks_may_differ_by_half_a_minute() {
         let (keyring, now) = (keyring(), get_current_timestamp());
-        let verified = |from| {
-            keyring
-                .verify(&keyring.issue(&claims(from)).unwrap())
-                .is_some()
-        };
+        let verified = |from| keyring.verify(&keyring.issue(&claims(from)).unwrap()).is_some();
         assert!(verified(now - 80) && verified(now + 20));
         assert!(!verified(now - 100), "expired 40 s ago");
         assert!(!verified(now + 40), "not good before 40 s from now");
@@ -179,9 +161,7 @@ mod tests {
     fn altered_claims_are_refused() {
         let keyring = keyring();
         assert!(altered(&keyring, |_| {}).is_some());
-        for name in [
-            "exp", "nbf", "iat", "iss", "aud", "sub", "username", "role", "jti",
-        ] {
+        for name in ["exp", "nbf", "iat", "iss", "aud", "sub", "username", "role", "jti"] {
             let without = altered(&keyring, |claims| {
                 claims.as_object_mut().unwrap().remove(name);
             });

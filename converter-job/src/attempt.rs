@@ -35,16 +35,11 @@ pub(crate) async fn run(config: &Config, stop: CancellationToken) -> Ending {
     }
     let claimed = async {
         let storage = answered(Storage::open(&config.storage_url)).await?;
-        let change = Change::Claim {
-            attempt: config.attempt,
-        };
+        let change = Change::Claim { attempt: config.attempt };
         match timeout(ANSWER, storage.change(config.conversion, &change)).await {
-            Ok(Ok(record)) => Ok(Attempt {
-                storage,
-                record,
-                run_limit: config.run_limit,
-                began: Instant::now(),
-            }),
+            Ok(Ok(record)) => {
+                Ok(Attempt { storage, record, run_limit: config.run_limit, began: Instant::now() })
+            }
             Ok(Err(ChangeError::Refused(refused))) => Err(Ending::superseded(refused)),
             Ok(Err(ChangeError::Storage(error))) => Err(Ending::trouble(error)),
             Err(_) => Err(Ending::trouble("the claim was not answered")),
@@ -107,11 +102,7 @@ impl Attempt {
         match opened {
             Ok(Some(source)) => self.convert(source, stop).await,
             Ok(None) => {
-                self.fail(Failure {
-                    reason: Reason::EmptyFile,
-                    detail: String::new(),
-                })
-                .await
+                self.fail(Failure { reason: Reason::EmptyFile, detail: String::new() }).await
             }
             Err(ending) => ending,
         }
@@ -136,11 +127,7 @@ impl Attempt {
     /// The MP3 of this claim, as its marker names it.
     fn file(&self) -> PendingKind {
         let (conversion, claim) = (self.record.id, self.record.claim);
-        PendingKind::Mp3 {
-            mp3: conversion.mp3(claim),
-            conversion,
-            claim,
-        }
+        PendingKind::Mp3 { mp3: conversion.mp3(claim), conversion, claim }
     }
 
     async fn convert(&self, source: Source, stop: &CancellationToken) -> Ending {

@@ -37,9 +37,7 @@ pub(crate) fn run() -> ExitCode {
     }
     let voice = Voice::from_env(matches!(command, Command::Local(_)));
     process::init(&voice.log, voice.format);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ending = match runtime {
         Ok(runtime) => runtime.block_on(end_of(command)),
         Err(error) => Ending::trouble(error),

@@ -82,15 +82,10 @@ mod tests {
             "LOG_FORMAT" => Some("xml".to_owned()),
             _ => None,
         };
-        let faults = Config::from_settings(Settings::from_lookup(wrong))
-            .unwrap_err()
-            .to_string();
-        for name in [
-            "STORAGE_URL is not set",
-            "CONVERSION_ID is not set",
-            "ATTEMPT:",
-            "LOG_FORMAT:",
-        ] {
+        let faults = Config::from_settings(Settings::from_lookup(wrong)).unwrap_err().to_string();
+        for name in
+            ["STORAGE_URL is not set", "CONVERSION_ID is not set", "ATTEMPT:", "LOG_FORMAT:"]
+        {
             assert!(faults.contains(name), "{faults}");
         }
     }

@@ -18,10 +18,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     fn new(exit: Exit, line: String) -> Self {
-        Self {
-            code: exit.code(),
-            line,
-        }
+        Self { code: exit.code(), line }
     }
 
     /// The MP3 is there.
@@ -37,15 +34,8 @@ impl Ending {
     /// The video cannot be converted.
     pub(crate) fn failed(failure: &Failure) -> Self {
         let Failure { reason, detail } = failure;
-        let detail = if detail.is_empty() {
-            String::new()
-        } else {
-            format!(" ({detail})")
-        };
-        Self::new(
-            reason.exit(),
-            format!("failed: {reason}: {}{detail}", reason.sentence()),
-        )
+        let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+        Self::new(reason.exit(), format!("failed: {reason}: {}{detail}", reason.sentence()))
     }
 
     /// Something other than the video is to blame.
@@ -71,17 +61,11 @@ impl Ending {
     }
 
     pub(crate) fn usage(detail: impl std::fmt::Display) -> Self {
-        Self {
-            code: USAGE,
-            line: format!("usage: {detail}"),
-        }
+        Self { code: USAGE, line: format!("usage: {detail}") }
     }
 
     pub(crate) fn interrupted() -> Self {
-        Self {
-            code: INTERRUPTED,
-            line: "interrupted".to_owned(),
-        }
+        Self { code: INTERRUPTED, line: "interrupted".to_owned() }
     }
 
     /// Tells it on standard error, and in the termination log where there is one.
@@ -104,21 +88,11 @@ mod tests {
 
     #[test]
     fn every_end_has_its_code_and_its_line() {
-        let failure = Failure {
-            reason: Reason::NoAudioTrack,
-            detail: String::new(),
-        };
+        let failure = Failure { reason: Reason::NoAudioTrack, detail: String::new() };
         let ending = Ending::failed(&failure);
         assert_eq!(ending.code, 65);
-        assert!(
-            ending
-                .line
-                .starts_with("failed: no_audio_track: The video has no sound")
-        );
-        let slow = Failure {
-            reason: Reason::Deadline,
-            detail: "60 s".to_owned(),
-        };
+        assert!(ending.line.starts_with("failed: no_audio_track: The video has no sound"));
+        let slow = Failure { reason: Reason::Deadline, detail: "60 s".to_owned() };
         assert_eq!(Ending::of(&Verdict::Failed(slow)).code, 66);
         assert_eq!(Ending::of(&Verdict::Memory(String::new())).code, 76);
         assert_eq!(Ending::trouble("disk").code, 75);

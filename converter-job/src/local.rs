@@ -75,18 +75,17 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         () = stop.cancelled() => return Ending::interrupted(),
     };
     match verdict {
-        Verdict::Converted {
-            duration_ms,
-            length,
-        } => match keep(sink, part, &arguments.mp3).await {
-            Ok(()) => {
-                if arguments.progress.is_some() {
-                    let _ = say(100);
+        Verdict::Converted { duration_ms, length } => {
+            match keep(sink, part, &arguments.mp3).await {
+                Ok(()) => {
+                    if arguments.progress.is_some() {
+                        let _ = say(100);
+                    }
+                    Ending::succeeded(duration_ms, length, began.elapsed())
                 }
-                Ending::succeeded(duration_ms, length, began.elapsed())
+                Err(error) => Ending::trouble(format!("{}: {error}", arguments.mp3.display())),
             }
-            Err(error) => Ending::trouble(format!("{}: {error}", arguments.mp3.display())),
-        },
+        }
         verdict => Ending::of(&verdict),
     }
 }
@@ -118,9 +117,7 @@ fn open(arguments: &Arguments) -> Result<(Source, NamedTempFile), Ending> {
 }
 
 fn folder(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Puts the whole MP3 in its place.

@@ -128,11 +128,7 @@ impl Request {
             }
             Self::Failed { reason, detail } => {
                 let place = REASONS.iter().position(|known| known == reason);
-                frame.put_u8(
-                    place
-                        .and_then(|place| u8::try_from(place).ok())
-                        .unwrap_or(0),
-                );
+                frame.put_u8(place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0));
                 frame.extend_from_slice(shortened(detail).as_bytes());
                 b'f'
             }
@@ -158,37 +154,25 @@ impl Request {
             return Err(Malformed { kind, length });
         }
         Ok(match kind {
-            b'r' => Self::Read {
-                offset: payload.get_u64_le(),
-                length: payload.get_u32_le(),
-            }
-            .checked()?,
+            b'r' => Self::Read { offset: payload.get_u64_le(), length: payload.get_u32_le() }
+                .checked()?,
             b'a' => Self::Append(payload),
-            b'p' => Self::Patch {
-                offset: payload.get_u64_le(),
-                bytes: payload,
-            },
+            b'p' => Self::Patch { offset: payload.get_u64_le(), bytes: payload },
             b'%' => Self::Progress(payload.get_u8().min(100)),
-            b'd' => Self::Done {
-                duration_ms: payload.get_u64_le(),
-            },
+            b'd' => Self::Done { duration_ms: payload.get_u64_le() },
             _ => {
                 let place = usize::from(payload.get_u8());
                 let reason = *REASONS.get(place).ok_or(Malformed { kind, length })?;
-                Self::Failed {
-                    reason,
-                    detail: printable(&payload),
-                }
+                Self::Failed { reason, detail: printable(&payload) }
             }
         })
     }
 
     fn checked(self) -> Result<Self, Malformed> {
         match self {
-            Self::Read { length, .. } if length as usize > MAX_BLOCK => Err(Malformed {
-                kind: b'r',
-                length: length as usize,
-            }),
+            Self::Read { length, .. } if length as usize > MAX_BLOCK => {
+                Err(Malformed { kind: b'r', length: length as usize })
+            }
             fine => Ok(fine),
         }
     }
@@ -264,10 +248,7 @@ mod tests {
     #[test]
     fn a_detail_is_cut_between_characters() {
         let detail = "é".repeat(MAX_DETAIL);
-        let failed = Request::Failed {
-            reason: Reason::NotMedia,
-            detail,
-        };
+        let failed = Request::Failed { reason: Reason::NotMedia, detail };
         let Ok(Request::Failed { detail, .. }) = parse(&failed.encode()) else {
             panic!("it does not parse")
         };

@@ -92,10 +92,7 @@ pub(crate) async fn convert(
 ) -> Verdict {
     let length = source.length();
     if length == 0 {
-        return Verdict::Failed(Failure {
-            reason: Reason::EmptyFile,
-            detail: String::new(),
-        });
+        return Verdict::Failed(Failure { reason: Reason::EmptyFile, detail: String::new() });
     }
     match Child::start(&order.job(length)).await {
         Ok(child) => supervise(order, child, source, sink, percent).await,
@@ -111,13 +108,8 @@ async fn supervise(
     sink: &mut Sink,
     percent: &Cell<u8>,
 ) -> Verdict {
-    let work = Work {
-        window: Window::new(source),
-        sink,
-        percent,
-        preset: order.preset,
-        written: 0,
-    };
+    let work =
+        Work { window: Window::new(source), sink, percent, preset: order.preset, written: 0 };
     match timeout(order.run_limit, work.serve(&mut child)).await {
         Ok(Ok(Some(verdict))) => verdict,
         Ok(Ok(None)) => verdict_of(child.end().await, order),
@@ -128,10 +120,7 @@ async fn supervise(
 
 fn too_slow(order: &Order) -> Verdict {
     let detail = format!("{} s were not enough", order.run_limit.as_secs());
-    Verdict::Failed(Failure {
-        reason: Reason::Deadline,
-        detail,
-    })
+    Verdict::Failed(Failure { reason: Reason::Deadline, detail })
 }
 
 /// What it means that the decoder ended without a word.
@@ -176,10 +165,7 @@ impl Work<'_> {
                 Request::Progress(percent) => self.percent.set(percent),
                 Request::Done { duration_ms } => {
                     self.allow(duration_ms)?;
-                    return Ok(Some(Verdict::Converted {
-                        duration_ms,
-                        length: self.written,
-                    }));
+                    return Ok(Some(Verdict::Converted { duration_ms, length: self.written }));
                 }
                 Request::Failed { reason, detail } => {
                     return Ok(Some(Verdict::Failed(Failure { reason, detail })));
@@ -194,9 +180,7 @@ impl Work<'_> {
         let most = most_bytes(self.preset, duration_ms);
         if duration_ms > LONGEST_MS || self.written > most || self.written == 0 {
             let written = self.written;
-            return Err(Error::Decoder(format!(
-                "{written} bytes for {duration_ms} ms of sound"
-            )));
+            return Err(Error::Decoder(format!("{written} bytes for {duration_ms} ms of sound")));
         }
         Ok(())
     }

@@ -62,13 +62,7 @@ impl Dispatcher {
         };
         let wake = launcher.changed();
         doorbell::listen(&queue, &storage, &wake, token).await?;
-        Ok(Self {
-            limits,
-            storage,
-            queue,
-            launcher,
-            wake,
-        })
+        Ok(Self { limits, storage, queue, launcher, wake })
     }
 
     /// Passes until the token is cancelled. Jobs go on without it; children end with the process.
@@ -125,11 +119,7 @@ impl Dispatcher {
             .collect();
         self.launcher.forget(&ended);
         let free = known.limits.jobs > known.running.len();
-        let next_due = if free {
-            self.storage.next_due(known.now).await?
-        } else {
-            None
-        };
+        let next_due = if free { self.storage.next_due(known.now).await? } else { None };
         Ok(wake_at.into_iter().chain(next_due).min())
     }
 
@@ -144,10 +134,7 @@ impl Dispatcher {
             limits: self.limits,
             absent_is_dead: self.launcher.absent_is_dead(),
             jobs,
-            due: self
-                .storage
-                .work(Work::Due(now), self.limits.jobs as u32)
-                .await?,
+            due: self.storage.work(Work::Due(now), self.limits.jobs as u32).await?,
             running,
             others,
             unannounced: self.storage.work(Work::Unannounced, OUTBOX).await?,
@@ -162,9 +149,8 @@ impl Dispatcher {
     ) -> Result<Vec<Conversion>, Trouble> {
         let known: HashSet<ConversionId> = running.iter().map(|record| record.id).collect();
         let mut others = Vec::new();
-        for job in jobs
-            .iter()
-            .filter(|job| job.phase.is_alive() && !known.contains(&job.conversion))
+        for job in
+            jobs.iter().filter(|job| job.phase.is_alive() && !known.contains(&job.conversion))
         {
             match self.storage.conversion(job.conversion).await {
                 Ok(record) => others.push(record),
@@ -229,15 +215,7 @@ impl Dispatcher {
             // Back-pressure, not failure.
             Err(launcher::Error::Refused(why)) => Cause::NeverStarted(why),
         };
-        self.change(
-            record.id,
-            &Change::Release {
-                attempt: record.attempt,
-                cause,
-            },
-        )
-        .await
-        .map(drop)
+        self.change(record.id, &Change::Release { attempt: record.attempt, cause }).await.map(drop)
     }
 
     async fn announce(&self, id: ConversionId) -> Result<(), Trouble> {
@@ -273,8 +251,6 @@ impl Dispatcher {
 
 /// The moment on the monotonic clock; a clock that jumps makes one look too early or too late.
 fn instant(at: Timestamp) -> Instant {
-    let wait = at
-        .duration_since(Timestamp::now())
-        .max(SignedDuration::ZERO);
+    let wait = at.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
     Instant::now() + wait.unsigned_abs()
 }

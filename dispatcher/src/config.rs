@@ -64,30 +64,23 @@ impl Config {
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let pending_limit_seconds = settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", 300);
         let max_jobs: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS");
-        let config = storage_url
-            .zip(queue_url)
-            .and_then(|(storage_url, queue_url)| {
-                let runner = runner(
-                    &mut settings,
-                    &storage_url,
-                    &queue_url,
-                    pending_limit_seconds,
-                )?;
-                let default_jobs = match runner {
-                    Runner::Kubernetes(_) => 10,
-                    Runner::Children(_) => available_parallelism().map_or(1, NonZero::get),
-                };
-                let max_jobs = max_jobs.map_or(default_jobs, NonZero::get);
-                Some(Self {
-                    storage_url,
-                    queue_url,
-                    max_jobs,
-                    pending_limit_seconds,
-                    runner,
-                    log,
-                    log_format,
-                })
-            });
+        let config = storage_url.zip(queue_url).and_then(|(storage_url, queue_url)| {
+            let runner = runner(&mut settings, &storage_url, &queue_url, pending_limit_seconds)?;
+            let default_jobs = match runner {
+                Runner::Kubernetes(_) => 10,
+                Runner::Children(_) => available_parallelism().map_or(1, NonZero::get),
+            };
+            let max_jobs = max_jobs.map_or(default_jobs, NonZero::get);
+            Some(Self {
+                storage_url,
+                queue_url,
+                max_jobs,
+                pending_limit_seconds,
+                runner,
+                log,
+                log_format,
+            })
+        });
         settings.finish(config)
     }
 

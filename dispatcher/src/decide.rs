@@ -85,11 +85,7 @@ impl Plan {
 /// Decides one pass.
 pub fn decide(known: &Known) -> Plan {
     let mut plan = Plan::default();
-    let jobs: HashMap<&str, &Job> = known
-        .jobs
-        .iter()
-        .map(|job| (job.name.as_str(), job))
-        .collect();
+    let jobs: HashMap<&str, &Job> = known.jobs.iter().map(|job| (job.name.as_str(), job)).collect();
     for record in &known.running {
         let name = job_name(record.id, record.attempt);
         match jobs.get(name.as_str()) {
@@ -100,12 +96,7 @@ pub fn decide(known: &Known) -> Plan {
     stale(known, &mut plan);
     choose(known, &mut plan);
     announce(known, &mut plan);
-    plan.actions.extend(
-        known
-            .unpublished
-            .iter()
-            .map(|record| Action::Publish(record.id)),
-    );
+    plan.actions.extend(known.unpublished.iter().map(|record| Action::Publish(record.id)));
     plan
 }
 
@@ -134,9 +125,7 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
         }
         Phase::Complete => plan.wake_by(silent_at(record)),
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
-            let why = why
-                .clone()
-                .unwrap_or_else(|| "the job did not start in time".to_owned());
+            let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
             plan.actions.push(release(record, Cause::NeverStarted(why)));
             plan.actions.push(Action::Delete(job.name.clone()));
         }
@@ -152,29 +141,16 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
 }
 
 fn give_up(record: &Conversion, job: &Job, why: &str, plan: &mut Plan) {
-    plan.actions.push(release(
-        record,
-        Cause::Trouble(format!("attempt {} {why}", record.attempt)),
-    ));
+    plan.actions.push(release(record, Cause::Trouble(format!("attempt {} {why}", record.attempt))));
     plan.actions.push(Action::Delete(job.name.clone()));
 }
 
 fn release(record: &Conversion, cause: Cause) -> Action {
-    Action::Change(
-        record.id,
-        Change::Release {
-            attempt: record.attempt,
-            cause,
-        },
-    )
+    Action::Change(record.id, Change::Release { attempt: record.attempt, cause })
 }
 
 fn silent_at(record: &Conversion) -> Timestamp {
-    record
-        .alive_at
-        .or(record.dispatched_at)
-        .unwrap_or(record.created_at)
-        + SILENCE
+    record.alive_at.or(record.dispatched_at).unwrap_or(record.created_at) + SILENCE
 }
 
 fn is_silent(known: &Known, record: &Conversion) -> bool {
@@ -183,12 +159,8 @@ fn is_silent(known: &Known, record: &Conversion) -> bool {
 
 /// Jobs that are alive though their record does not stand for them.
 fn stale(known: &Known, plan: &mut Plan) {
-    let records: HashMap<_, _> = known
-        .running
-        .iter()
-        .chain(&known.others)
-        .map(|record| (record.id, record))
-        .collect();
+    let records: HashMap<_, _> =
+        known.running.iter().chain(&known.others).map(|record| (record.id, record)).collect();
     for job in known.jobs.iter().filter(|job| job.phase.is_alive()) {
         let Some(record) = records.get(&job.conversion) else {
             continue;
@@ -226,22 +198,14 @@ fn choose(known: &Known, plan: &mut Plan) {
         .filter(|job| !job.phase.is_alive())
         .map(|job| job.name.as_str())
         .collect();
-    let mut alive: HashSet<String> = known
-        .jobs
-        .iter()
-        .filter(|job| job.phase.is_alive())
-        .map(|job| job.name.clone())
-        .collect();
+    let mut alive: HashSet<String> =
+        known.jobs.iter().filter(|job| job.phase.is_alive()).map(|job| job.name.clone()).collect();
     // Created, but not listed yet.
-    let expected = known
-        .running
-        .iter()
-        .map(|record| job_name(record.id, record.attempt));
+    let expected = known.running.iter().map(|record| job_name(record.id, record.attempt));
     alive.extend(expected.filter(|name| !ended.contains(name.as_str())));
     let free = known.limits.jobs.saturating_sub(alive.len());
     let chosen = known.due.iter().take(free);
-    plan.actions
-        .extend(chosen.map(|record| Action::Dispatch(record.id, record.attempt + 1)));
+    plan.actions.extend(chosen.map(|record| Action::Dispatch(record.id, record.attempt + 1)));
 }
 
 #[cfg(test)]

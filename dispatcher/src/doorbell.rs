@@ -53,10 +53,7 @@ async fn take(delivery: Delivery, storage: &Storage) -> Result<(), queue::Error>
         Ok(Message::Mp3(_)) => None,
         Err(bad) => {
             let reason = bad.to_string();
-            tracing::warn!(
-                reason,
-                "a message is no message of ours; put with the dead letters"
-            );
+            tracing::warn!(reason, "a message is no message of ours; put with the dead letters");
             return delivery.reject(&reason).await;
         }
     };

@@ -12,9 +12,6 @@ async fn main() -> anyhow::Result<()> {
     let token = shutdown_on_signal()?;
     let storage = Storage::open(&config.storage_url).await?;
     let queue = Queue::open(&config.queue_url).await?;
-    Dispatcher::open(config, storage, queue, &token)
-        .await?
-        .run(token)
-        .await;
+    Dispatcher::open(config, storage, queue, &token).await?.run(token).await;
     Ok(())
 }

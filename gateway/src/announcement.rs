@@ -20,20 +20,14 @@ pub(crate) async fn of_video(context: &Context, conversion: &Conversion) {
     if !publish(context, conversion, &message).await {
         return;
     }
-    if let Err(error) = context
-        .storage
-        .change(conversion.id, &Change::Announced)
-        .await
-    {
+    if let Err(error) = context.storage.change(conversion.id, &Change::Announced).await {
         tracing::warn!(error = %error, conversion.id = %conversion.id, "an announcement was not noted; it comes again");
     }
 }
 
 /// Lets the dispatcher end a cancelled conversion's job at once.
 pub(crate) async fn of_cancellation(context: &Context, conversion: &Conversion) {
-    let message = Message::Control(ControlMessage {
-        conversion: conversion.id,
-    });
+    let message = Message::Control(ControlMessage { conversion: conversion.id });
     publish(context, conversion, &message).await;
 }
 

@@ -35,17 +35,10 @@ pub(crate) fn bounded(body: Body, limit: u64) -> Body {
 }
 
 fn within(body: Body, limit: u64, idle: Duration) -> Body {
-    let meter = Meter {
-        limit,
-        received: 0,
-        waited: Duration::ZERO,
-    };
+    let meter = Meter { limit, received: 0, waited: Duration::ZERO };
     stream::try_unfold((body, meter), move |(mut body, mut meter)| async move {
         let asked = Instant::now();
-        let Some(chunk) = timeout(idle, body.next())
-            .await
-            .map_err(|_| Error::TooSlow)?
-        else {
+        let Some(chunk) = timeout(idle, body.next()).await.map_err(|_| Error::TooSlow)? else {
             return Ok(None);
         };
         let chunk = chunk?;
@@ -93,21 +86,11 @@ mod tests {
 
     #[test]
     fn a_client_is_measured_by_its_own_time() {
-        let mut meter = Meter {
-            limit: 100_000,
-            received: 0,
-            waited: Duration::ZERO,
-        };
+        let mut meter = Meter { limit: 100_000, received: 0, waited: Duration::ZERO };
         assert!(meter.add(1, Duration::from_secs(30)).is_ok());
-        assert!(matches!(
-            meter.add(1, Duration::from_secs(1)),
-            Err(Error::TooSlow)
-        ));
+        assert!(matches!(meter.add(1, Duration::from_secs(1)), Err(Error::TooSlow)));
         assert!(meter.add(99_998, Duration::from_secs(1)).is_ok());
-        assert!(matches!(
-            meter.add(1, Duration::ZERO),
-            Err(Error::TooLarge(100_000))
-        ));
+        assert!(matches!(meter.add(1, Duration::ZERO), Err(Error::TooLarge(100_000))));
     }
 
     #[tokio::test]

@@ -74,13 +74,9 @@ impl Config {
             );
         }
         let config = match (http, storage_url, queue_url) {
-            (Some(http), Some(storage_url), Some(queue_url)) => Some(Self {
-                http,
-                storage_url,
-                queue_url,
-                log,
-                log_format,
-            }),
+            (Some(http), Some(storage_url), Some(queue_url)) => {
+                Some(Self { http, storage_url, queue_url, log, log_format })
+            }
             _ => None,
         };
         settings.finish(config)
@@ -88,10 +84,8 @@ impl Config {
 }
 
 fn http(settings: &mut Settings) -> Option<HttpConfig> {
-    let auth_url: Url = settings.required(
-        "GATEWAY_AUTH_URL",
-        "the address of auth, as http://host:port",
-    )?;
+    let auth_url: Url =
+        settings.required("GATEWAY_AUTH_URL", "the address of auth, as http://host:port")?;
     if !matches!(auth_url.scheme(), "http" | "https") {
         settings.fault("GATEWAY_AUTH_URL: it starts with http:// or https://");
     }

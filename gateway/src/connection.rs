@@ -51,9 +51,7 @@ pub(crate) async fn serve(
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| respond(routes.clone(), request));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_header_size(LONGEST_HEAD);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(LONGEST_HEAD);
     let mut connection =
         pin!(http.serve_connection(TokioIo::new(Patient::new(stream, STALL)), service));
     let ended = tokio::select! {
@@ -81,16 +79,13 @@ async fn respond(
     let has_body = !request.body().is_end_stream();
     let span = tracing::info_span!("request", request.id = id.to_str().unwrap_or_default());
     let routed = TowerToHyperService::new(warp::service(routes));
-    let mut response = hyper::service::Service::call(&routed, request)
-        .instrument(span.clone())
-        .await?;
+    let mut response =
+        hyper::service::Service::call(&routed, request).instrument(span.clone()).await?;
     let status = response.status();
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if has_body && !status.is_success() {
         // The rest of the body is not waited for, so no other request can follow it.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

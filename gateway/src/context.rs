@@ -63,8 +63,7 @@ impl Context {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let work = self.tasks.spawn(work.in_current_span());
-        work.await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
     /// The conversion with this id, if it is theirs.

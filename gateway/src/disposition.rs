@@ -23,10 +23,7 @@ pub(crate) fn file_name(header: &[u8]) -> Option<String> {
 
 /// The header under which browsers save a file with this name, in any script.
 pub(crate) fn attachment(name: &str) -> HeaderValue {
-    let plain: String = name
-        .chars()
-        .map(|c| if is_plain(c) { c } else { '_' })
-        .collect();
+    let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     let mut header = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''");
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
@@ -98,9 +95,7 @@ fn decoded(value: &str) -> Option<String> {
         };
         bytes.push(byte);
     }
-    String::from_utf8(bytes)
-        .ok()
-        .filter(|name| !name.is_empty())
+    String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -110,28 +105,19 @@ mod tests {
     #[test]
     fn names_are_read_as_clients_write_them() {
         for (header, name) in [
-            (
-                "form-data; name=\"file\"; filename=\"a b.mp4\"",
-                Some("a b.mp4"),
-            ),
+            ("form-data; name=\"file\"; filename=\"a b.mp4\"", Some("a b.mp4")),
             ("attachment; filename=film.mp4", Some("film.mp4")),
             (
                 "form-data; filename=\"say \\\"hi\\\"; now.mp4\"; name=file",
                 Some("say \"hi\"; now.mp4"),
             ),
-            (
-                "form-data; filename=\"C:\\films\\a.mp4\"",
-                Some("C:\\films\\a.mp4"),
-            ),
+            ("form-data; filename=\"C:\\films\\a.mp4\"", Some("C:\\films\\a.mp4")),
             (
                 "attachment; filename=\"x.mp4\"; filename*=UTF-8''%D1%84%D0%B8%D0%BB%D1%8C%D0%BC.mp4",
                 Some("фильм.mp4"),
             ),
             ("attachment; FileName*=utf-8'ru'%D1%84.mp4", Some("ф.mp4")),
-            (
-                "attachment; filename=\"plain.mp4\"; filename*=UTF-8''%zz",
-                Some("plain.mp4"),
-            ),
+            ("attachment; filename=\"plain.mp4\"; filename*=UTF-8''%zz", Some("plain.mp4")),
             ("form-data; name=\"filename=evil\"", None),
             ("form-data; filename=\"\"", None),
             ("attachment", None),
@@ -152,20 +138,13 @@ mod tests {
             "attachment; filename=\"f_r _dich_ 100_.mp3\"; filename*=UTF-8''f%C3%BCr%20%22dich%22%20100%25.mp3"
         );
         let hostile = attachment("a\r\nSet-Cookie: x=1\u{202e}\0.mp3");
-        assert!(
-            hostile
-                .to_str()
-                .is_ok_and(|text| !text.contains(['\r', '\n', '\0']))
-        );
+        assert!(hostile.to_str().is_ok_and(|text| !text.contains(['\r', '\n', '\0'])));
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         for name in ["film.mp3", "フィルム.mp3", "a;b=c\"d.mp3", "100% '*'.mp3"] {
-            assert_eq!(
-                file_name(attachment(name).as_bytes()).as_deref(),
-                Some(name)
-            );
+            assert_eq!(file_name(attachment(name).as_bytes()).as_deref(), Some(name));
         }
     }
 }

@@ -167,10 +167,7 @@ impl Reply for Error {
         let mut response = warp::reply::json(&problem).into_response();
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.header());
         response
     }

@@ -38,23 +38,14 @@ struct Form {
 pub(crate) async fn file(body: Body, content_type: &str) -> Result<File, Error> {
     let boundary = multer::parse_boundary(content_type).map_err(Error::bad_request)?;
     let fed = Arc::<AtomicUsize>::default();
-    let mut form = Form {
-        parts: Multipart::new(paced(body, fed.clone()), boundary),
-        fed,
-        seen: 0,
-    };
+    let mut form = Form { parts: Multipart::new(paced(body, fed.clone()), boundary), fed, seen: 0 };
     while let Some(mut part) = form.next().await? {
         if is_file(&part) {
-            return Ok(File {
-                name: name(&part),
-                bytes: content(form, part),
-            });
+            return Ok(File { name: name(&part), bytes: content(form, part) });
         }
         while form.chunk(&mut part).await?.is_some() {}
     }
-    Err(Error::bad_request(
-        "the form has no file; send it as the field `file`",
-    ))
+    Err(Error::bad_request("the form has no file; send it as the field `file`"))
 }
 
 impl Form {

@@ -17,12 +17,8 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<Idempotency>, Error> {
     let bytes = value.as_bytes();
     let good = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     match value.to_str() {
-        Ok(key) if good && values.next().is_none() => Ok(Some(Idempotency {
-            key: key.to_owned(),
-        })),
-        _ => Err(Error::bad_request(
-            "an Idempotency-Key has 1 to 255 visible ASCII characters",
-        )),
+        Ok(key) if good && values.next().is_none() => Ok(Some(Idempotency { key: key.to_owned() })),
+        _ => Err(Error::bad_request("an Idempotency-Key has 1 to 255 visible ASCII characters")),
     }
 }
 
@@ -33,10 +29,7 @@ pub(crate) async fn measure(mut video: Body) -> Result<Blob, Error> {
         length += chunk.len() as u64;
         digest.update(&chunk);
     }
-    Ok(Blob {
-        length,
-        sha256: <[u8; 32]>::from(digest.finalize()).into(),
-    })
+    Ok(Blob { length, sha256: <[u8; 32]>::from(digest.finalize()).into() })
 }
 
 /// The first request's conversion, if this upload says the same.
@@ -49,11 +42,7 @@ pub(crate) async fn repeated(
     let video = context.storage.video(first.video).await?;
     let same =
         video.length == blob.length && video.sha256 == blob.sha256 && first.options == *options;
-    if same {
-        Ok(first)
-    } else {
-        Err(Error::KeyReused)
-    }
+    if same { Ok(first) } else { Err(Error::KeyReused) }
 }
 
 #[cfg(test)]
@@ -65,10 +54,7 @@ mod tests {
     fn keys_are_checked() {
         let read = |text: &[u8]| {
             let value = HeaderValue::from_bytes(text).unwrap();
-            key(&HeaderMap::from_iter([(
-                http::HeaderName::from_static("idempotency-key"),
-                value,
-            )]))
+            key(&HeaderMap::from_iter([(http::HeaderName::from_static("idempotency-key"), value)]))
         };
         assert_eq!(read(b"a-1").unwrap().unwrap().key, "a-1");
         for bad in [&b""[..], b"a b", "ключ".as_bytes(), &[b'x'; 256]] {

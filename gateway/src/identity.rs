@@ -25,11 +25,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// What belongs to somebody else does not exist.
     pub(crate) fn must_own(&self, owner: &UserName) -> Result<(), Error> {
-        if self.user == *owner {
-            Ok(())
-        } else {
-            Err(Error::NotFound)
-        }
+        if self.user == *owner { Ok(()) } else { Err(Error::NotFound) }
     }
 }
 
@@ -93,9 +89,7 @@ fn key_id(token: &str) -> Option<String> {
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
     let Header { alg, typ, kid } = header;
     let named = (1..=64).contains(&kid.len())
-        && kid
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        && kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     (named && alg == "EdDSA" && typ == "at+jwt").then_some(kid)
 }
 
@@ -107,10 +101,7 @@ fn verify(token: &str, key: &DecodingKey) -> Option<Identity> {
     rules.set_audience(&[SYSTEM]);
     rules.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
     let claims = decode::<Claims>(token, key, &rules).ok()?.claims;
-    Some(Identity {
-        user: claims.sub,
-        role: claims.role,
-    })
+    Some(Identity { user: claims.sub, role: claims.role })
 }
 
 #[cfg(test)]

@@ -45,11 +45,7 @@ impl Known {
     }
 
     fn may_fetch(&self) -> bool {
-        let pause = if self.fetched.is_some() {
-            PAUSE
-        } else {
-            FIRST_PAUSE
-        };
+        let pause = if self.fetched.is_some() { PAUSE } else { FIRST_PAUSE };
         self.tried.is_none_or(|at| at.elapsed() >= pause)
     }
 }
@@ -58,12 +54,7 @@ impl Keys {
     /// Nothing is fetched before the first token comes: auth may start later than the gateway.
     pub(crate) fn new(auth: Client, mut url: Url) -> Self {
         url.set_path("/.well-known/jwks.json");
-        Self {
-            auth,
-            url,
-            known: RwLock::default(),
-            fetching: tokio::sync::Mutex::default(),
-        }
+        Self { auth, url, known: RwLock::default(), fetching: tokio::sync::Mutex::default() }
     }
 
     /// The key of this name.
@@ -83,18 +74,15 @@ impl Keys {
         let known = self.known();
         match known.keys.get(kid) {
             Some(key) => Ok(key.clone()),
-            None if known.fetched.is_none() => Err(Error::Unavailable(
-                "auth has not given its keys yet".to_owned(),
-            )),
+            None if known.fetched.is_none() => {
+                Err(Error::Unavailable("auth has not given its keys yet".to_owned()))
+            }
             None => Err(Error::Unauthorized),
         }
     }
 
     fn known(&self) -> Arc<Known> {
-        self.known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn refresh(&self) {
@@ -116,9 +104,8 @@ impl Keys {
 
     async fn fetch(&self) -> Result<HashMap<String, Arc<DecodingKey>>, String> {
         let answer = self.auth.get(self.url.clone()).send().await;
-        let answer = answer
-            .and_then(Response::error_for_status)
-            .map_err(|error| error.to_string())?;
+        let answer =
+            answer.and_then(Response::error_for_status).map_err(|error| error.to_string())?;
         let set: JwkSet =
             serde_json::from_slice(&short(answer).await?).map_err(|error| error.to_string())?;
         Ok(usable(&set))

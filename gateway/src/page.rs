@@ -36,10 +36,7 @@ impl Query {
         let before = self.cursor.as_deref().map(str::parse).transpose();
         let before = before
             .map_err(|_| Error::bad_request("cursor is what `next` of an earlier page said"))?;
-        Ok(Page {
-            before,
-            limit: limit + 1,
-        })
+        Ok(Page { before, limit: limit + 1 })
     }
 
     /// The state to show, if it is not all of them.
@@ -66,10 +63,7 @@ impl<Item> List<Item> {
         let more = records.len() > shown;
         records.truncate(shown);
         let next = records.last().filter(|_| more).map(cursor);
-        Self {
-            items: records.into_iter().map(show).collect(),
-            next,
-        }
+        Self { items: records.into_iter().map(show).collect(), next }
     }
 }
 
@@ -80,12 +74,7 @@ mod tests {
 
     fn query(limit: Option<&str>, cursor: Option<&str>) -> Result<Page<VideoId>, Error> {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        Query {
-            state: None,
-            limit: own(limit),
-            cursor: own(cursor),
-        }
-        .page()
+        Query { state: None, limit: own(limit), cursor: own(cursor) }.page()
     }
 
     #[test]
@@ -95,23 +84,14 @@ mod tests {
         let id = VideoId::generate();
         assert_eq!(query(None, Some(&id.to_string())).unwrap().before, Some(id));
         for limit in ["0", "101", "-1", "1e2", "", "99999999999"] {
-            assert!(
-                matches!(query(Some(limit), None), Err(Error::BadRequest(_))),
-                "{limit}"
-            );
+            assert!(matches!(query(Some(limit), None), Err(Error::BadRequest(_))), "{limit}");
         }
-        assert!(matches!(
-            query(None, Some("' or 1=1")),
-            Err(Error::BadRequest(_))
-        ));
+        assert!(matches!(query(None, Some("' or 1=1")), Err(Error::BadRequest(_))));
     }
 
     #[test]
     fn there_is_a_next_page_only_if_something_is_on_it() {
-        let page = Page::<VideoId> {
-            before: None,
-            limit: 3,
-        };
+        let page = Page::<VideoId> { before: None, limit: 3 };
         let list = |records: Vec<u8>| List::new(records, &page, u8::to_string, |record| record);
         let full = list(vec![9, 8, 7]);
         assert_eq!((full.items, full.next.as_deref()), (vec![9, 8], Some("8")));

@@ -38,12 +38,7 @@ enum Doing {
 impl Patient {
     /// `stall` is the longest time in which the client takes none of the bytes for it.
     pub(crate) fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self {
-            stream,
-            stall,
-            timer: Box::pin(sleep(stall)),
-            doing: Doing::Well,
-        }
+        Self { stream, stall, timer: Box::pin(sleep(stall)), doing: Doing::Well }
     }
 
     fn start(&mut self, doing: Doing, limit: Duration) {
@@ -133,9 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let mut patient = Patient::new(stream, Duration::from_millis(50));
         let endless = async { while patient.write_all(&[0; 1 << 16]).await.is_ok() {} };

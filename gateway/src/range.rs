@@ -15,12 +15,9 @@ pub(crate) enum Wanted {
 
 /// Reads `Range` and `If-Range` against a file of `length` bytes.
 pub(crate) fn wanted(headers: &HeaderMap, etag: &ETag, length: u64) -> Wanted {
-    let unchanged = headers
-        .typed_get::<IfRange>()
-        .is_none_or(|then| !then.is_modified(Some(etag), None));
-    let spec = headers
-        .get(RANGE)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("bytes="));
+    let unchanged =
+        headers.typed_get::<IfRange>().is_none_or(|then| !then.is_modified(Some(etag), None));
+    let spec = headers.get(RANGE).and_then(|value| value.to_str().ok()?.strip_prefix("bytes="));
     match spec.and_then(|spec| spec.trim().split_once('-')) {
         Some((first, last)) if unchanged => part(first, last, length),
         _ => Wanted::All,
@@ -35,11 +32,7 @@ fn part(first: &str, last: &str, length: u64) -> Wanted {
         // What cannot be read, several ranges among it, is as good as not sent.
         _ => return Wanted::All,
     };
-    if range.is_empty() {
-        Wanted::Nothing
-    } else {
-        Wanted::Part(range)
-    }
+    if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
 }
 
 #[cfg(test)]
@@ -48,10 +41,7 @@ mod tests {
 
     fn ask(headers: &[(&str, &str)]) -> Wanted {
         let headers = headers.iter().map(|(name, value)| {
-            (
-                name.parse::<http::HeaderName>().unwrap(),
-                value.parse::<http::HeaderValue>().unwrap(),
-            )
+            (name.parse::<http::HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
         });
         wanted(&headers.collect(), &"\"a\"".parse().unwrap(), 100)
     }
@@ -78,13 +68,7 @@ mod tests {
 
     #[test]
     fn a_part_of_another_file_is_never_sent() {
-        assert_eq!(
-            ask(&[("range", "bytes=0-9"), ("if-range", "\"a\"")]),
-            Wanted::Part(0..10)
-        );
-        assert_eq!(
-            ask(&[("range", "bytes=0-9"), ("if-range", "\"b\"")]),
-            Wanted::All
-        );
+        assert_eq!(ask(&[("range", "bytes=0-9"), ("if-range", "\"a\"")]), Wanted::Part(0..10));
+        assert_eq!(ask(&[("range", "bytes=0-9"), ("if-range", "\"b\"")]), Wanted::All);
     }
 }

@@ -61,18 +61,11 @@ impl Server {
         queue: Queue,
     ) -> Result<Self, StartError> {
         let asked = http.listen;
-        let listener = TcpListener::bind(asked)
-            .await
-            .map_err(|error| StartError::Listen(asked, error))?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| StartError::Listen(asked, error))?;
+        let listener =
+            TcpListener::bind(asked).await.map_err(|error| StartError::Listen(asked, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(asked, error))?;
         let context = Context::new(http, storage, queue)?;
-        Ok(Self {
-            listener,
-            address,
-            context,
-        })
+        Ok(Self { listener, address, context })
     }
 
     /// Where it listens.
@@ -85,14 +78,9 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         tracing::info!(address = %self.address, "the gateway serves");
         let (routes, kill) = (routes::all(&self.context), CancellationToken::new());
-        let (slots, connections) = (
-            Arc::new(Semaphore::new(MOST_CONNECTIONS)),
-            TaskTracker::new(),
-        );
+        let (slots, connections) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), TaskTracker::new());
         while let Some(stream) = next(&self.listener, &shutdown).await {
-            let Some(Ok(slot)) = shutdown
-                .run_until_cancelled(slots.clone().acquire_owned())
-                .await
+            let Some(Ok(slot)) = shutdown.run_until_cancelled(slots.clone().acquire_owned()).await
             else {
                 break;
             };

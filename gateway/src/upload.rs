@@ -12,7 +12,6 @@ use crate::{
     idempotency::{measure, repeated},
     identity::Identity,
 };
-use bytes::BytesMut;
 use domain::{
     Conversion, ConversionId, FileName, Idempotency, NewConversion, Options, PendingKind, Video,
     VideoId,
@@ -27,9 +26,6 @@ use tokio::time::timeout;
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(10);
 /// What a form may add to its file: heads, boundaries, further fields.
 const FORM_OVERHEAD: u64 = 64 * 1024;
-/// Chunks below this length are copied together: each one kept by itself holds on to the whole
-/// buffer that it was read into.
-const SMALL: usize = 16 * 1024;
 
 /// What a client asks for with its video.
 pub(crate) struct Upload {
@@ -51,11 +47,7 @@ pub(crate) async fn receive(
     body: Body,
 ) -> Result<Conversion, Error> {
     let most = context.http.max_upload_bytes;
-    let limit = if upload.form.is_some() {
-        most.saturating_add(FORM_OVERHEAD)
-    } else {
-        most
-    };
+    let limit = if upload.form.is_some() { most.saturating_add(FORM_OVERHEAD) } else { most };
     if upload.length.is_some_and(|length| length > limit) {
         return Err(Error::TooLarge(most));
     }
@@ -68,10 +60,7 @@ pub(crate) async fn receive(
         video = file.bytes;
     }
     if let Some(Idempotency { key }) = &upload.key
-        && let Some(first) = context
-            .storage
-            .conversion_of_key(&upload.identity.user, key)
-            .await?
+        && let Some(first) = context.storage.conversion_of_key(&upload.identity.user, key).await?
     {
         let blob = measure(video).await?;
         return repeated(context, first, &blob, &upload.options).await;
@@ -79,9 +68,7 @@ pub(crate) async fn receive(
     let mut draft = Draft::new(context).await?;
     draft.fill(video).await?;
     // From here on the client's disappearance changes nothing.
-    context
-        .to_the_end(accept(context.clone(), draft, upload))
-        .await
+    context.to_the_end(accept(context.clone(), draft, upload)).await
 }
 
 /// A file that no record names yet. Dropped unfinished, it is deleted: when a client goes away its
@@ -100,11 +87,7 @@ impl Draft {
             let id = VideoId::generate();
             let file = PendingKind::Video { video: id };
             let writer = Some(owned.storage.create(file).await?);
-            Ok(Self {
-                id,
-                writer,
-                context: owned,
-            })
+            Ok(Self { id, writer, context: owned })
         });
         begun.await
     }
@@ -113,19 +96,8 @@ impl Draft {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        let mut small = BytesMut::new();
         while let Some(chunk) = video.try_next().await? {
-            if chunk.len() >= SMALL && small.is_empty() {
-                writer.append(chunk).await?;
-                continue;
-            }
-            small.extend_from_slice(&chunk);
-            if small.len() >= SMALL {
-                writer.append(small.split().freeze()).await?;
-            }
-        }
-        if !small.is_empty() {
-            writer.append(small.freeze()).await?;
+            writer.append(chunk).await?;
         }
         Ok(())
     }
@@ -169,22 +141,17 @@ async fn accept(context: Arc<Context>, draft: Draft, upload: Upload) -> Result<C
     let (video, conversion) = records(id, &blob, upload);
     match context.storage.accept(&video, &conversion).await {
         Ok(()) => {}
-        // A write that was repeated on its way finds itself.
-        Err(AddError::Duplicate(first)) if first.id == conversion.id => {}
         Err(AddError::Duplicate(first)) => {
             delete(&context, id).await;
             return repeated(&context, *first, &blob, &conversion.options).await;
         }
-        // The reply may have been lost on its way back: only the record tells.
-        Err(AddError::Storage(error)) => match context.storage.conversion(conversion.id).await {
-            Ok(_) => {}
-            Err(storage::Error::NotFound) => {
-                delete(&context, id).await;
+        // The reply may have been lost on its way back, or the write may still be on its way there:
+        // the record tells, now or to the sweeper.
+        Err(AddError::Storage(error)) => {
+            if context.storage.conversion(conversion.id).await.is_err() {
                 return Err(error.into());
             }
-            // Nobody can say; the file keeps its marker and the sweeper decides.
-            Err(_) => return Err(error.into()),
-        },
+        }
     }
     tracing::info!(conversion.id = %conversion.id, video.length = video.length, "a video was accepted");
     announcement::of_video(&context, &conversion).await;

@@ -58,15 +58,8 @@ pub(crate) struct Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = self.detail.as_deref().unwrap_or(&self.title);
-        write!(
-            f,
-            "{} ({} {})",
-            text.trim_end_matches('.'),
-            self.status,
-            self.code
-        )?;
-        self.advice()
-            .map_or(Ok(()), |advice| write!(f, ". {advice}"))
+        write!(f, "{} ({} {})", text.trim_end_matches('.'), self.status, self.code)?;
+        self.advice().map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
@@ -85,18 +78,12 @@ impl Problem {
 impl Error {
     /// No answer, or half of one.
     pub(super) fn unreachable(server: &Url, cause: &reqwest::Error) -> Self {
-        Self::Unreachable {
-            server: name(server),
-            cause: why(cause),
-        }
+        Self::Unreachable { server: name(server), cause: why(cause) }
     }
 
     /// Nothing came for too long.
     pub(super) fn silent(server: &Url) -> Self {
-        Self::Unreachable {
-            server: name(server),
-            cause: "nothing came for a minute".to_owned(),
-        }
+        Self::Unreachable { server: name(server), cause: "nothing came for a minute".to_owned() }
     }
 
     /// An answer that is not a success.
@@ -111,19 +98,11 @@ impl Error {
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
             status: status.as_u16(),
-            code: if status.is_server_error() {
-                "unavailable"
-            } else {
-                "unknown"
-            }
-            .to_owned(),
+            code: if status.is_server_error() { "unavailable" } else { "unknown" }.to_owned(),
             title: status.canonical_reason().unwrap_or("no reason").to_owned(),
             detail: None,
         });
-        Self::Refused {
-            server,
-            problem: Box::new(problem),
-        }
+        Self::Refused { server, problem: Box::new(problem) }
     }
 
     /// Whether the same request may work a little later.
@@ -168,20 +147,15 @@ mod tests {
             (413, "body_too_large", false),
             (500, "internal", false),
         ] {
-            let error = Error::Refused {
-                server: String::new(),
-                problem: Box::new(problem(status, code)),
-            };
+            let error =
+                Error::Refused { server: String::new(), problem: Box::new(problem(status, code)) };
             assert_eq!(error.may_pass(), passes, "{error}");
         }
     }
 
     #[test]
     fn a_problem_reads_as_a_sentence() {
-        assert_eq!(
-            problem(413, "body_too_large").to_string(),
-            "It is so (413 body_too_large)"
-        );
+        assert_eq!(problem(413, "body_too_large").to_string(), "It is so (413 body_too_large)");
         assert_eq!(
             problem(507, "storage_full").to_string(),
             "It is so (507 storage_full). Somebody must make room on the server"

@@ -66,11 +66,7 @@ mod tests {
             |_, _| {},
             async || {
                 calls.set(calls.get() + 1);
-                if calls.get() < 5 {
-                    Err(away())
-                } else {
-                    Ok(calls.get())
-                }
+                if calls.get() < 5 { Err(away()) } else { Ok(calls.get()) }
             },
         );
         assert_eq!(result.await.unwrap(), 5);

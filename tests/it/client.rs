@@ -22,34 +22,22 @@ impl Client {
     /// Signs in.
     pub(crate) async fn sign_in(url: &str, name: &str, password: &str) -> Result<Self> {
         let http = reqwest::Client::new();
-        let answer = http
-            .post(format!("{url}/login"))
-            .basic_auth(name, Some(password))
-            .send()
-            .await?;
+        let answer =
+            http.post(format!("{url}/login")).basic_auth(name, Some(password)).send().await?;
         let status = answer.status();
         let token = answer.text().await?;
         ensure!(status.is_success(), "sign in as {name}: {status} {token}");
-        Ok(Self {
-            http,
-            url: url.to_owned(),
-            token,
-        })
+        Ok(Self { http, url: url.to_owned(), token })
     }
 
     /// The same user with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
-        Self {
-            token: token.to_owned(),
-            ..self.clone()
-        }
+        Self { token: token.to_owned(), ..self.clone() }
     }
 
     /// A request with the token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(&self.token)
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
     }
 
     /// GET.
@@ -77,11 +65,7 @@ impl Client {
     /// conversion's id.
     pub(crate) async fn upload(&self, clip: &Clip) -> Result<String> {
         let bytes = std::fs::read(&clip.path)?;
-        let name = clip
-            .path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .context("a name")?;
+        let name = clip.path.file_name().and_then(|name| name.to_str()).context("a name")?;
         let key = uuid::Uuid::now_v7().to_string();
         wait::until("an upload to be accepted", LONG, async || {
             let answer = self.post_video(name, bytes.clone(), &key).await?;
@@ -100,11 +84,7 @@ impl Client {
     /// The conversion.
     pub(crate) async fn conversion(&self, id: &str) -> Result<Value> {
         let answer = self.get(&format!("/v1/conversions/{id}")).await?;
-        ensure!(
-            answer.status().is_success(),
-            "conversion {id}: {}",
-            answer.status()
-        );
+        ensure!(answer.status().is_success(), "conversion {id}: {}", answer.status());
         Ok(answer.json().await?)
     }
 
@@ -113,9 +93,7 @@ impl Client {
         wait::until(&format!("conversion {id} to end"), LONG, async || {
             let record = self.conversion(id).await?;
             let state = record["state"].as_str().unwrap_or_default();
-            Ok(["succeeded", "failed", "cancelled"]
-                .contains(&state)
-                .then_some(record))
+            Ok(["succeeded", "failed", "cancelled"].contains(&state).then_some(record))
         })
         .await
     }
@@ -125,38 +103,20 @@ impl Client {
         let record = self.finished(id).await?;
         ensure!(record["state"] == "succeeded", "{record}");
         let answer = self.get(&format!("/v1/conversions/{id}/mp3")).await?;
-        ensure!(
-            answer.status() == StatusCode::OK,
-            "mp3 of {id}: {}",
-            answer.status()
-        );
+        ensure!(answer.status() == StatusCode::OK, "mp3 of {id}: {}", answer.status());
         let bytes = answer.bytes().await?.to_vec();
-        ensure!(
-            record["mp3"]["length"] == bytes.len() as u64,
-            "length of {id}"
-        );
+        ensure!(record["mp3"]["length"] == bytes.len() as u64, "length of {id}");
         Ok(bytes)
     }
 
     /// Uploads bytes that cannot be converted and returns the reason's code.
     pub(crate) async fn failure_of(&self, name: &str, bytes: Vec<u8>) -> Result<String> {
-        let answer = self
-            .post_video(name, bytes, &uuid::Uuid::now_v7().to_string())
-            .await?;
-        ensure!(
-            answer.status() == StatusCode::ACCEPTED,
-            "{name}: {}",
-            answer.status()
-        );
+        let answer = self.post_video(name, bytes, &uuid::Uuid::now_v7().to_string()).await?;
+        ensure!(answer.status() == StatusCode::ACCEPTED, "{name}: {}", answer.status());
         let record: Value = answer.json().await?;
-        let record = self
-            .finished(record["id"].as_str().context("an id")?)
-            .await?;
+        let record = self.finished(record["id"].as_str().context("an id")?).await?;
         ensure!(record["state"] == "failed", "{name}: {record}");
-        Ok(record["error"]["code"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
+        Ok(record["error"]["code"].as_str().unwrap_or_default().to_owned())
     }
 }
 

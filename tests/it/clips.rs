@@ -40,54 +40,30 @@ pub(crate) fn clip(folder: &Path, frequency: u32, seconds: f64) -> Result<Clip> 
         ],
         &path,
     )?;
-    Ok(Clip {
-        path,
-        frequency,
-        seconds,
-    })
+    Ok(Clip { path, frequency, seconds })
 }
 
 /// Makes an MP4 without sound.
 pub(crate) fn silent_film(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("silent.mp4");
-    ffmpeg(
-        &[
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc=size=64x48:rate=5:duration=1",
-            "-c:v",
-            "mpeg4",
-        ],
-        &path,
-    )?;
+    ffmpeg(&["-f", "lavfi", "-i", "testsrc=size=64x48:rate=5:duration=1", "-c:v", "mpeg4"], &path)?;
     Ok(path)
 }
 
 fn ffmpeg(arguments: &[&str], output: &Path) -> Result {
     let mut command = Command::new("ffmpeg");
-    command
-        .args(["-nostdin", "-v", "error", "-y"])
-        .args(arguments)
-        .arg(output);
+    command.args(["-nostdin", "-v", "error", "-y"]).args(arguments).arg(output);
     output_of(&mut command, None).map(drop)
 }
 
 /// Fails unless these bytes are an MP3 of the clip's length with the clip's tone and no other.
 pub(crate) fn check(mp3: &[u8], clip: &Clip, folder: &Path) -> Result {
     const RATE: f64 = 8000.0;
-    let stem = folder.join(format!(
-        "check-{}-{:x}",
-        clip.frequency,
-        mp3.as_ptr() as usize
-    ));
+    let stem = folder.join(format!("check-{}-{:x}", clip.frequency, mp3.as_ptr() as usize));
     let (file, raw) = (stem.with_extension("mp3"), stem.with_extension("raw"));
     std::fs::write(&file, mp3)?;
     let input = file.display().to_string();
-    ffmpeg(
-        &["-i", &input, "-ac", "1", "-ar", "8000", "-f", "s16le"],
-        &raw,
-    )?;
+    ffmpeg(&["-i", &input, "-ac", "1", "-ar", "8000", "-f", "s16le"], &raw)?;
     let samples: Vec<f64> = std::fs::read(&raw)?
         .chunks_exact(2)
         .map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])))

@@ -45,32 +45,20 @@ pub(crate) async fn one_mp3_each(stack: &mut Stack, accepted: &[Accepted]) -> Re
     }
     let limit = Duration::from_secs(45);
     let what = format!("exactly {} stored MP3s", accepted.len());
-    wait::until_true(&what, limit, async || {
-        Ok(stack.stored_mp3s().await? == accepted.len())
-    })
-    .await?;
+    wait::until_true(&what, limit, async || Ok(stack.stored_mp3s().await? == accepted.len()))
+        .await?;
     one_event_each(stack, accepted).await
 }
 
 async fn one_event_each(stack: &mut Stack, accepted: &[Accepted]) -> Result {
     let mut events: HashMap<String, HashSet<String>> = HashMap::new();
     for event in stack.events(accepted.len()).await? {
-        events
-            .entry(event.conversion.to_string())
-            .or_default()
-            .insert(event.event.to_string());
+        events.entry(event.conversion.to_string()).or_default().insert(event.event.to_string());
     }
     for upload in accepted {
         let ids = events.remove(&upload.id).unwrap_or_default();
-        ensure!(
-            ids.len() == 1,
-            "conversion {} has the event ids {ids:?}",
-            upload.id
-        );
+        ensure!(ids.len() == 1, "conversion {} has the event ids {ids:?}", upload.id);
     }
-    ensure!(
-        events.is_empty(),
-        "events of nothing that was uploaded: {events:?}"
-    );
+    ensure!(events.is_empty(), "events of nothing that was uploaded: {events:?}");
     Ok(())
 }

@@ -49,9 +49,7 @@ fn main() -> ExitCode {
 
 fn run(which: Which, scenario: &scenarios::Scenario) -> std::result::Result<(), Failed> {
     // One thread: what it starts dies with it, whatever ends this process.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut stack = Stack::start(which, &scenario.settings).await?;
         let result = (scenario.test)(&mut stack).await;

@@ -24,10 +24,7 @@ impl Process {
         folder: &Path,
     ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
-        let output = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)?;
+        let output = fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let child = bound_to_this_thread(&program(name))
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -36,11 +33,7 @@ impl Process {
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {name}; was the workspace built?"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            log,
-        })
+        Ok(Self { name: name.to_owned(), child, log })
     }
 
     /// What it has written so far.
@@ -99,27 +92,20 @@ pub(crate) fn with_environment(entry: &str, argument: &str) -> Vec<i32> {
     let Ok(processes) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let ids = processes
-        .flatten()
-        .filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    let ids =
+        processes.flatten().filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
     let holds = |id: &i32, file: &str, wanted: &str| {
         let text = fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
-        text.split(|byte| *byte == 0)
-            .any(|part| part == wanted.as_bytes())
+        text.split(|byte| *byte == 0).any(|part| part == wanted.as_bytes())
     };
-    ids.filter(|id| holds(id, "environ", entry) && holds(id, "cmdline", argument))
-        .collect()
+    ids.filter(|id| holds(id, "environ", entry) && holds(id, "cmdline", argument)).collect()
 }
 
 /// Runs a command and returns its standard output.
 pub(crate) fn output_of(command: &mut Command, input: Option<&str>) -> Result<String> {
     use std::io::Write;
     let shown = format!("{command:?}");
-    let stdin = if input.is_some() {
-        Stdio::piped()
-    } else {
-        Stdio::null()
-    };
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
     let mut child = command
         .stdin(stdin)
         .stdout(Stdio::piped())

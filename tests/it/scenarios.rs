@@ -24,11 +24,7 @@ pub(crate) struct Scenario {
     pub(crate) test: for<'a> fn(&'a mut Stack) -> LocalBoxFuture<'a, Result>,
 }
 
-const USUAL: Settings = Settings {
-    max_jobs: 3,
-    job_ttl_seconds: 600,
-    max_upload_bytes: 64 << 20,
-};
+const USUAL: Settings = Settings { max_jobs: 3, job_ttl_seconds: 600, max_upload_bytes: 64 << 20 };
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident $(, $field:ident: $value:expr)* ;)*) => {
@@ -42,12 +38,8 @@ macro_rules! scenarios {
     };
 }
 
-const USUALLY: Scenario = Scenario {
-    name: "",
-    settings: USUAL,
-    only: None,
-    test: |_| Box::pin(async { Ok(()) }),
-};
+const USUALLY: Scenario =
+    Scenario { name: "", settings: USUAL, only: None, test: |_| Box::pin(async { Ok(()) }) };
 
 scenarios! {
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };

@@ -50,19 +50,12 @@ pub(crate) enum Stack {
 /// Why this stack cannot run here, if so.
 pub(crate) fn absent(which: Which) -> Option<String> {
     let missing = |name: &&str| std::env::var(name).is_err();
-    let needed = [
-        "KUBECONFIG",
-        "MONGODB_URL",
-        "AMQP_URL",
-        "MYSQL_URL",
-        "CONVERTER_IMAGE",
-    ];
+    let needed = ["KUBECONFIG", "MONGODB_URL", "AMQP_URL", "MYSQL_URL", "CONVERTER_IMAGE"];
     match which {
         Which::Embedded => None,
-        Which::Cluster => needed
-            .iter()
-            .find(|name| missing(name))
-            .map(|name| format!("{name} is not set")),
+        Which::Cluster => {
+            needed.iter().find(|name| missing(name)).map(|name| format!("{name} is not set"))
+        }
     }
 }
 
@@ -98,13 +91,8 @@ impl Stack {
     pub(crate) async fn user(&self, name: &str) -> Result<Client> {
         let password = format!("{name}'s long password");
         let mut command = Command::new(program("auth"));
-        command
-            .args(["user", "add", name])
-            .env("AUTH_PASSWORD", &password);
-        command.env(
-            "AUTH_DATABASE_URL",
-            on!(self, stack => stack.accounts_url()),
-        );
+        command.args(["user", "add", name]).env("AUTH_PASSWORD", &password);
+        command.env("AUTH_DATABASE_URL", on!(self, stack => stack.accounts_url()));
         output_of(&mut command, None)?;
         Client::sign_in(self.url(), name, &password).await
     }
@@ -163,7 +151,5 @@ async fn take_events(queue: &queue::Queue, count: usize) -> Result<Vec<Mp3Messag
 
 /// A port of this machine that nobody has.
 fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port())
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

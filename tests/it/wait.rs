@@ -9,10 +9,7 @@ pub(crate) async fn until<T>(
     limit: Duration,
     mut ask: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let (start, mut tick) = (
-        Instant::now(),
-        tokio::time::interval(Duration::from_millis(100)),
-    );
+    let (start, mut tick) = (Instant::now(), tokio::time::interval(Duration::from_millis(100)));
     let mut last = None;
     while start.elapsed() < limit {
         tick.tick().await;

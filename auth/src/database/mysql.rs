@@ -63,9 +63,7 @@ async fn migrate(url: &str) -> Result<(), Error> {
         let applied = applied.map_err(|cause| Error::Database(cause.to_string()));
         applied.map(|()| connection.into_inner())
     });
-    let mut connection = run
-        .await
-        .map_err(|cause| Error::Internal(cause.to_string()))??;
+    let mut connection = run.await.map_err(|cause| Error::Internal(cause.to_string()))??;
     call(&mut connection, UNLOCK).await?;
     Ok(())
 }

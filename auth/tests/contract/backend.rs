@@ -55,9 +55,8 @@ macro_rules! raw {
         match $backend {
             Self::Sqlite(_) => {
                 let file = $backend.file().display().to_string();
-                let mut connection = SyncConnectionWrapper::<SqliteConnection>::establish(&file)
-                    .await
-                    .unwrap();
+                let mut connection =
+                    SyncConnectionWrapper::<SqliteConnection>::establish(&file).await.unwrap();
                 let $c = &mut connection;
                 $query.await.unwrap()
             }

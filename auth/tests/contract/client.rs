@@ -33,9 +33,7 @@ impl Running {
     }
 
     pub(crate) async fn login(&self, name: &str, password: &str) -> Response {
-        let request = self
-            .request(Method::POST, "/login")
-            .basic_auth(name, Some(password));
+        let request = self.request(Method::POST, "/login").basic_auth(name, Some(password));
         request.send().await.unwrap()
     }
 
@@ -72,9 +70,6 @@ pub(crate) async fn problem(answer: Response, status: StatusCode, code: &str) ->
     assert_eq!(body["code"], code, "{text}");
     assert_eq!(body["status"], status.as_u16(), "{text}");
     assert_eq!(body["type"], "about:blank", "{text}");
-    assert!(
-        body["title"].is_string() && body["detail"].is_string(),
-        "{text}"
-    );
+    assert!(body["title"].is_string() && body["detail"].is_string(), "{text}");
     text
 }

@@ -38,18 +38,11 @@ fn message(output: &Output) -> String {
 
 async fn user_add_adds_a_user_once(backend: &Backend) {
     let arguments = ["user", "add", "ada", "--role", "admin"];
-    let added = output(
-        auth(backend, &arguments),
-        "from the input\r\nanother line\n",
-    );
+    let added = output(auth(backend, &arguments), "from the input\r\nanother line\n");
     assert!(added.status.success(), "{}", message(&added));
     let again = output(auth(backend, &arguments), "from the input\n");
     assert_eq!(again.status.code(), Some(1));
-    assert!(
-        message(&again).contains("already an account named ada"),
-        "{}",
-        message(&again)
-    );
+    assert!(message(&again).contains("already an account named ada"), "{}", message(&again));
 
     let mut command = auth(backend, &["user", "add", "bob"]);
     command.env("AUTH_PASSWORD", "from the environment");
@@ -57,19 +50,11 @@ async fn user_add_adds_a_user_once(backend: &Backend) {
     assert!(bob.status.success(), "{}", message(&bob));
 
     let server = Running::open(backend.config()).await;
-    let claims = server
-        .claims(&server.token("ada", "from the input").await)
-        .await;
+    let claims = server.claims(&server.token("ada", "from the input").await).await;
     assert_eq!(claims["role"], "admin");
-    let claims = server
-        .claims(&server.token("bob", "from the environment").await)
-        .await;
+    let claims = server.claims(&server.token("bob", "from the environment").await).await;
     assert_eq!(claims["role"], "user");
-    assert_eq!(
-        backend.count("accounts").await,
-        2,
-        "there were accounts, so no first one"
-    );
+    assert_eq!(backend.count("accounts").await, 2, "there were accounts, so no first one");
 }
 
 async fn user_add_refuses_what_is_wrong(backend: &Backend) {
@@ -80,31 +65,18 @@ async fn user_add_refuses_what_is_wrong(backend: &Backend) {
     ] {
         let refused = output(auth(backend, arguments), input);
         assert!(!refused.status.success(), "{arguments:?}");
-        assert!(
-            !message(&refused).contains("panicked"),
-            "{}",
-            message(&refused)
-        );
+        assert!(!message(&refused).contains("panicked"), "{}", message(&refused));
     }
 }
 
 async fn the_first_start_tells_the_password_once(backend: &Backend) {
     let first = start(backend);
-    let told: Vec<_> = first
-        .iter()
-        .filter(|line| line.contains("Password: "))
-        .collect();
+    let told: Vec<_> = first.iter().filter(|line| line.contains("Password: ")).collect();
     assert_eq!(told.len(), 1, "{first:?}");
     let (_, password) = told[0].split_once("Password: ").unwrap();
     let second = start(backend);
-    assert!(
-        !second.iter().any(|line| line.contains("Password")),
-        "{second:?}"
-    );
-    Running::open(backend.config())
-        .await
-        .token("admin", password.trim())
-        .await;
+    assert!(!second.iter().any(|line| line.contains("Password")), "{second:?}");
+    Running::open(backend.config()).await.token("admin", password.trim()).await;
 }
 
 /// What the program says until it listens; then it is ended.
@@ -119,9 +91,6 @@ fn start(backend: &Backend) -> Vec<String> {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(
-        said.last().is_some_and(|line| line.contains("listening")),
-        "{said:?}"
-    );
+    assert!(said.last().is_some_and(|line| line.contains("listening")), "{said:?}");
     said
 }

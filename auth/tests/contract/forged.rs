@@ -29,11 +29,7 @@ impl Forger {
     async fn new(server: &Running, backend: &Backend) -> Self {
         let good = server.token("admin", FIRST_PASSWORD).await;
         let claims = server.claims(&good).await;
-        Self {
-            good,
-            claims,
-            key: backend.steal_key().await,
-        }
+        Self { good, claims, key: backend.steal_key().await }
     }
 
     fn header(&self) -> Value {
@@ -69,11 +65,7 @@ impl Forger {
 
     fn unsigned(&self, algorithm: &str) -> String {
         let header = json!({"alg": algorithm, "typ": "at+jwt", "kid": self.key.kid}).to_string();
-        format!(
-            "{}.{}.",
-            BASE64.encode(header),
-            BASE64.encode(self.claims.to_string())
-        )
+        format!("{}.{}.", BASE64.encode(header), BASE64.encode(self.claims.to_string()))
     }
 
     /// The good token with other claims under its signature.
@@ -81,12 +73,7 @@ impl Forger {
         let mut claims = self.claims.clone();
         claims["username"] = json!("root");
         let parts: Vec<_> = self.good.split('.').collect();
-        format!(
-            "{}.{}.{}",
-            parts[0],
-            BASE64.encode(claims.to_string()),
-            parts[2]
-        )
+        format!("{}.{}.{}", parts[0], BASE64.encode(claims.to_string()), parts[2])
     }
 
     fn resigned(&self, signature: &[u8]) -> String {
@@ -101,39 +88,24 @@ impl Forger {
     }
 
     fn all(&self) -> Vec<(&'static str, String)> {
-        let (iat, claims) = (
-            self.claims["iat"].as_u64().unwrap(),
-            self.claims.to_string(),
-        );
+        let (iat, claims) = (self.claims["iat"].as_u64().unwrap(), self.claims.to_string());
         let twice = claims.replacen('{', "{\"username\":\"root\",", 1);
         vec![
             ("none", self.unsigned("none")),
             ("no signature", self.unsigned("EdDSA")),
-            (
-                "confused with the public key",
-                self.confused(&self.key.public_key),
-            ),
+            ("confused with the public key", self.confused(&self.key.public_key)),
             (
                 "confused with its text",
                 self.confused(BASE64.encode(&self.key.public_key).as_bytes()),
             ),
             ("confused with nothing", self.confused(b"")),
-            (
-                "another audience",
-                self.with_claim("aud", json!("somebody")),
-            ),
+            ("another audience", self.with_claim("aud", json!("somebody"))),
             ("another issuer", self.with_claim("iss", json!("somebody"))),
             ("expired", self.with_claim("exp", json!(iat - 60))),
             ("of the future", self.with_claim("nbf", json!(iat + 600))),
-            (
-                "a claim twice",
-                self.signed(&self.header().to_string(), &twice),
-            ),
+            ("a claim twice", self.signed(&self.header().to_string(), &twice)),
             ("another type", self.with_header("typ", json!("JWT"))),
-            (
-                "another key's id",
-                self.with_header("kid", json!("x' OR '1'='1")),
-            ),
+            ("another key's id", self.with_header("kid", json!("x' OR '1'='1"))),
             (
                 "its own key",
                 self.with_header("jwk", json!({"kty": "OKP", "crv": "Ed25519", "x": "AA"})),
@@ -147,10 +119,7 @@ impl Forger {
             ("nothing", String::new()),
             ("no token", "a.b.c".to_owned()),
             ("100 KB", format!("{}{}", self.good, "A".repeat(100_000))),
-            (
-                "100 KB of claims",
-                self.with_claim("pad", json!("x".repeat(100_000))),
-            ),
+            ("100 KB of claims", self.with_claim("pad", json!("x".repeat(100_000)))),
         ]
     }
 }
@@ -159,24 +128,15 @@ async fn every_forged_token_gets_one_answer(backend: &Backend) {
     let server = Running::open(backend.config()).await;
     let forger = Forger::new(&server, backend).await;
     // The forger's tools work: what is signed without a change is good.
-    server
-        .claims(&forger.signed(&forger.header().to_string(), &forger.claims.to_string()))
-        .await;
+    server.claims(&forger.signed(&forger.header().to_string(), &forger.claims.to_string())).await;
     let mut bodies = HashSet::new();
     for (what, token) in forger.all() {
         let answer = server.validate(&token).await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{what}");
-        assert_eq!(
-            answer.headers()["www-authenticate"],
-            "Bearer error=\"invalid_token\""
-        );
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
         bodies.insert(problem(answer, StatusCode::UNAUTHORIZED, "unauthorized").await);
     }
-    let bare = server
-        .request(Method::POST, "/validate")
-        .send()
-        .await
-        .unwrap();
+    let bare = server.request(Method::POST, "/validate").send().await.unwrap();
     bodies.insert(problem(bare, StatusCode::UNAUTHORIZED, "unauthorized").await);
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }
@@ -196,11 +156,7 @@ async fn a_token_of_a_megabyte_does_not_even_get_in(backend: &Backend) {
 async fn the_published_key_verifies_tokens(backend: &Backend) {
     use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
     let server = Running::open(backend.config()).await;
-    let answer = server
-        .request(Method::GET, "/.well-known/jwks.json")
-        .send()
-        .await
-        .unwrap();
+    let answer = server.request(Method::GET, "/.well-known/jwks.json").send().await.unwrap();
     assert_eq!(answer.headers()["cache-control"], "public, max-age=300");
     assert_eq!(answer.headers()["content-type"], "application/json");
     let keys: JwkSet = answer.json().await.unwrap();

@@ -30,20 +30,10 @@ on_both! {
 
 async fn the_right_password_gives_a_token_with_the_claims(backend: &Backend) {
     let config = backend.config();
-    add_account(
-        &config,
-        &"ada".parse().unwrap(),
-        Role::User,
-        "a password".into(),
-    )
-    .await
-    .unwrap();
+    add_account(&config, &"ada".parse().unwrap(), Role::User, "a password".into()).await.unwrap();
     let server = Running::open(config).await;
     let answer = server.login("ada", "a password").await;
-    assert_eq!(
-        answer.headers()["content-type"],
-        "text/plain; charset=utf-8"
-    );
+    assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
     assert_eq!(answer.headers()["cache-control"], "no-store");
     let claims = server.claims(&answer.text().await.unwrap()).await;
     for (claim, value) in [
@@ -56,44 +46,22 @@ async fn the_right_password_gives_a_token_with_the_claims(backend: &Backend) {
         assert_eq!(claims[claim], value, "{claim}");
     }
     assert_eq!(claims["admin"], false);
-    assert_eq!(
-        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
-        86_400
-    );
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 86_400);
 }
 
 async fn the_first_account_is_an_administrator(backend: &Backend) {
     let server = Running::open(backend.config()).await;
-    let claims = server
-        .claims(&server.token("admin", FIRST_PASSWORD).await)
-        .await;
-    assert_eq!(
-        (&claims["admin"], &claims["role"]),
-        (&true.into(), &"admin".into())
-    );
+    let claims = server.claims(&server.token("admin", FIRST_PASSWORD).await).await;
+    assert_eq!((&claims["admin"], &claims["role"]), (&true.into(), &"admin".into()));
 }
 
 async fn every_refusal_reads_the_same(backend: &Backend) {
     let config = backend.config();
-    add_account(
-        &config,
-        &"gone".parse().unwrap(),
-        Role::User,
-        "a password".into(),
-    )
-    .await
-    .unwrap();
-    backend
-        .execute("UPDATE accounts SET disabled = TRUE WHERE name = 'gone'")
-        .await;
-    add_account(
-        &config,
-        &"admin".parse().unwrap(),
-        Role::User,
-        FIRST_PASSWORD.into(),
-    )
-    .await
-    .unwrap();
+    add_account(&config, &"gone".parse().unwrap(), Role::User, "a password".into()).await.unwrap();
+    backend.execute("UPDATE accounts SET disabled = TRUE WHERE name = 'gone'").await;
+    add_account(&config, &"admin".parse().unwrap(), Role::User, FIRST_PASSWORD.into())
+        .await
+        .unwrap();
     let server = Running::open(config).await;
     let long = "x".repeat(2000);
     let attempts = [
@@ -111,24 +79,12 @@ async fn every_refusal_reads_the_same(backend: &Backend) {
     let mut bodies = HashSet::new();
     for (name, password) in attempts {
         let answer = server.login(name, password).await;
-        let challenge = answer.headers()["www-authenticate"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap().to_owned();
         assert!(challenge.starts_with("Basic realm="), "{challenge}");
         bodies.insert(problem(answer, StatusCode::UNAUTHORIZED, "unauthorized").await);
     }
-    for authorization in [
-        "",
-        "Basic",
-        "Basic !",
-        "Basic YWRtaW4=",
-        "Bearer x",
-        "Digest y",
-    ] {
-        let request = server
-            .request(Method::POST, "/login")
-            .header("authorization", authorization);
+    for authorization in ["", "Basic", "Basic !", "Basic YWRtaW4=", "Bearer x", "Digest y"] {
+        let request = server.request(Method::POST, "/login").header("authorization", authorization);
         let answer = request.send().await.unwrap();
         bodies.insert(problem(answer, StatusCode::UNAUTHORIZED, "unauthorized").await);
     }
@@ -142,15 +98,11 @@ async fn names_differ_byte_for_byte(backend: &Backend) {
     let names = ["ada", "Ada", "\u{e4}da", "a\u{308}da", "\u{1f3b5}", "ADA"];
     for name in names {
         let password = format!("password of {name}").into();
-        add_account(&config, &name.parse().unwrap(), Role::User, password)
-            .await
-            .unwrap();
+        add_account(&config, &name.parse().unwrap(), Role::User, password).await.unwrap();
     }
     let server = Running::open(config).await;
     for name in names {
-        let claims = server
-            .claims(&server.token(name, &format!("password of {name}")).await)
-            .await;
+        let claims = server.claims(&server.token(name, &format!("password of {name}")).await).await;
         assert_eq!(claims["username"], name);
     }
 }
@@ -159,45 +111,24 @@ async fn a_name_is_taken_only_once(backend: &Backend) {
     let (config, ada) = (backend.config(), "ada".parse().unwrap());
     let add = || add_account(&config, &ada, Role::User, "a password".into());
     let added = join_all([add(), add(), add()]).await;
-    assert_eq!(
-        added.iter().filter(|result| result.is_ok()).count(),
-        1,
-        "{added:?}"
-    );
+    assert_eq!(added.iter().filter(|result| result.is_ok()).count(), 1, "{added:?}");
     assert!(matches!(add().await, Err(Error::Exists(_))));
-    let short = add_account(
-        &config,
-        &"bob".parse().unwrap(),
-        Role::User,
-        "1234567".into(),
-    )
-    .await;
+    let short = add_account(&config, &"bob".parse().unwrap(), Role::User, "1234567".into()).await;
     assert!(matches!(short, Err(Error::BadPassword(BadPassword))));
     assert_eq!(backend.count("accounts").await, 1);
 }
 
 async fn an_old_hash_is_replaced_at_login(backend: &Backend) {
     let server = Running::open(backend.config()).await;
-    let weak = Argon2::new(
-        Algorithm::Argon2id,
-        Version::V0x13,
-        Params::new(64, 1, 1, None).unwrap(),
-    );
+    let weak =
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
     let weak: PasswordHash = weak.hash_password(b"a password").unwrap();
-    backend
-        .execute(&format!("UPDATE accounts SET password_hash = '{weak}'"))
-        .await;
-    assert_eq!(
-        server.login("admin", "wrong password").await.status(),
-        StatusCode::UNAUTHORIZED
-    );
+    backend.execute(&format!("UPDATE accounts SET password_hash = '{weak}'")).await;
+    assert_eq!(server.login("admin", "wrong password").await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(backend.password_hash("admin").await, weak.to_string());
     server.token("admin", "a password").await;
     let fresh = backend.password_hash("admin").await;
-    assert!(
-        fresh.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"),
-        "{fresh}"
-    );
+    assert!(fresh.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{fresh}");
     server.token("admin", "a password").await;
     assert_eq!(backend.password_hash("admin").await, fresh);
 }
@@ -224,9 +155,8 @@ async fn a_flood_of_logins_is_told_to_come_back(backend: &Backend) {
     let server = Running::open(backend.config()).await;
     let flood = (available_parallelism().unwrap().get() + 32) * 4;
     let answers = join_all((0..flood).map(|_| server.login("admin", FIRST_PASSWORD))).await;
-    let (in_time, refused): (Vec<_>, Vec<_>) = answers
-        .into_iter()
-        .partition(|answer| answer.status() == StatusCode::OK);
+    let (in_time, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status() == StatusCode::OK);
     assert!(in_time.len() >= 32, "{} of {flood} got in", in_time.len());
     assert!(!refused.is_empty(), "{flood} logins at once all got in");
     for answer in refused {

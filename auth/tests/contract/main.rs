@@ -1,10 +1,6 @@
 //! What the service promises, checked over both databases. SQLite always runs, in a folder of its
 //! own; MySQL runs where `MYSQL_URL` names a server, in a database that each test makes and drops.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failed unwrap here is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed unwrap here is a failed test")]
 
 mod backend;
 mod client;

@@ -15,19 +15,11 @@ on_both! {
 
 async fn only_what_is_there_answers(backend: &Backend) {
     let server = Running::open(backend.config()).await;
-    for (method, path) in [
-        ("GET", "/"),
-        ("POST", "/login/"),
-        ("GET", "/healthz/x"),
-        ("POST", "/LOGIN"),
-    ] {
+    for (method, path) in
+        [("GET", "/"), ("POST", "/login/"), ("GET", "/healthz/x"), ("POST", "/LOGIN")]
+    {
         let request = server.request(method.parse().unwrap(), path);
-        problem(
-            request.send().await.unwrap(),
-            StatusCode::NOT_FOUND,
-            "not_found",
-        )
-        .await;
+        problem(request.send().await.unwrap(), StatusCode::NOT_FOUND, "not_found").await;
     }
     let wrong = [
         ("GET", "/login", "POST"),
@@ -36,11 +28,7 @@ async fn only_what_is_there_answers(backend: &Backend) {
         ("PUT", "/.well-known/jwks.json", "GET, HEAD"),
     ];
     for (method, path, allowed) in wrong {
-        let answer = server
-            .request(method.parse().unwrap(), path)
-            .send()
-            .await
-            .unwrap();
+        let answer = server.request(method.parse().unwrap(), path).send().await.unwrap();
         assert_eq!(answer.headers()["allow"], allowed, "{path}");
         problem(answer, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").await;
     }
@@ -48,26 +36,15 @@ async fn only_what_is_there_answers(backend: &Backend) {
 
 async fn health_is_a_word(backend: &Backend) {
     let server = Running::open(backend.config()).await;
-    let answer = server
-        .request(Method::GET, "/healthz")
-        .send()
-        .await
-        .unwrap();
+    let answer = server.request(Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.text().await.unwrap(), "ok");
 }
 
 async fn a_large_body_is_refused_and_a_small_one_ignored(backend: &Backend) {
     let server = Running::open(backend.config()).await;
-    let login = || {
-        server
-            .request(Method::POST, "/login")
-            .basic_auth("admin", Some(FIRST_PASSWORD))
-    };
+    let login = || server.request(Method::POST, "/login").basic_auth("admin", Some(FIRST_PASSWORD));
     let answer = login().body(vec![b'x'; 20_000]).send().await.unwrap();
     problem(answer, StatusCode::PAYLOAD_TOO_LARGE, "body_too_large").await;
-    assert_eq!(
-        login().body("a=b").send().await.unwrap().status(),
-        StatusCode::OK
-    );
+    assert_eq!(login().body("a=b").send().await.unwrap().status(), StatusCode::OK);
 }

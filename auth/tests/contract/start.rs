@@ -54,12 +54,7 @@ async fn a_restart_keeps_accounts_and_tokens(backend: &Backend) {
     let mut config = backend.config();
     config.first_password = None;
     let server = Server::open(config.clone()).await.unwrap();
-    let password = server
-        .first_account()
-        .unwrap()
-        .password
-        .expose_secret()
-        .to_owned();
+    let password = server.first_account().unwrap().password.expose_secret().to_owned();
     let server = Running::new(server);
     let token = server.token("admin", &password).await;
     server.stop().await;
@@ -82,10 +77,7 @@ async fn at_the_end_it_stops_listening(backend: &Backend) {
     let late = request();
     let start = Instant::now();
     server.stop().await;
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "an idle connection held it up"
-    );
+    assert!(start.elapsed() < Duration::from_secs(5), "an idle connection held it up");
     assert!(late.send().await.unwrap_err().is_connect());
 }
 
@@ -93,12 +85,7 @@ async fn a_taken_address_is_named(backend: &Backend) {
     let server = Server::open(backend.config()).await.unwrap();
     let mut config = backend.config();
     config.listen = server.address();
-    let Err(error) = Server::open(config).await else {
-        panic!("two on one address")
-    };
+    let Err(error) = Server::open(config).await else { panic!("two on one address") };
     assert!(matches!(error, Error::Listen { .. }), "{error}");
-    assert!(
-        error.to_string().contains(&server.address().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&server.address().to_string()), "{error}");
 }

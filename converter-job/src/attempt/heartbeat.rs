@@ -25,10 +25,7 @@ pub(super) async fn beat(storage: &Storage, record: &Conversion, percent: &Cell<
         if now == written && quiet < QUIET_LOOKS {
             continue;
         }
-        let change = Change::Progress {
-            claim: record.claim,
-            percent: Some(now),
-        };
+        let change = Change::Progress { claim: record.claim, percent: Some(now) };
         let failed = match timeout(ANSWER, storage.change(record.id, &change)).await {
             Ok(Ok(_)) => None,
             Ok(Err(ChangeError::Refused(refused))) => {

@@ -18,10 +18,9 @@ impl Attempt {
     /// Commits the end, and deletes what no record will name.
     pub(super) async fn settle(&self, stopped: Stopped, writer: BlobWriter) -> Ending {
         match stopped {
-            Stopped::Verdict(Verdict::Converted {
-                duration_ms,
-                length,
-            }) => self.succeed(writer, duration_ms, length).await,
+            Stopped::Verdict(Verdict::Converted { duration_ms, length }) => {
+                self.succeed(writer, duration_ms, length).await
+            }
             Stopped::Verdict(Verdict::Failed(failure)) => {
                 let ending = self.fail(failure).await;
                 discard(writer).await;
@@ -61,10 +60,7 @@ impl Attempt {
             sha256: blob.sha256,
             duration_ms,
         };
-        let change = Change::Succeed {
-            claim: self.record.claim,
-            mp3,
-        };
+        let change = Change::Succeed { claim: self.record.claim, mp3 };
         match commit(&self.storage, self.record.id, &change).await {
             Committed::Yes => {
                 // Left behind, the marker tells the sweeper no more than the record does.
@@ -84,10 +80,7 @@ impl Attempt {
 
     /// Commits a failure.
     pub(super) async fn fail(&self, failure: Failure) -> Ending {
-        let change = Change::Fail {
-            claim: self.record.claim,
-            failure: failure.clone(),
-        };
+        let change = Change::Fail { claim: self.record.claim, failure: failure.clone() };
         match commit(&self.storage, self.record.id, &change).await {
             Committed::Yes => Ending::failed(&failure),
             Committed::Refused => self.superseded().await,

@@ -10,10 +10,7 @@ use std::{
 
 /// Closes what was inherited beside the three standard pipes: a shell or a container runtime may have
 /// left something open. Must come first, before anything of ours is opened.
-#[expect(
-    unsafe_code,
-    reason = "closing by number; nothing in this process owns these yet"
-)]
+#[expect(unsafe_code, reason = "closing by number; nothing in this process owns these yet")]
 pub(super) fn close_inherited() -> io::Result<()> {
     let entries = fs::read_dir("/proc/self/fd")?;
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -30,9 +27,7 @@ pub(super) fn close_inherited() -> io::Result<()> {
 
 /// Sets the limits and closes the doors. Nothing of the video may be read before this returns.
 pub(super) fn confine(job: &Job) -> io::Result<()> {
-    let processor = job
-        .run_limit_seconds
-        .saturating_mul(job.threads.max(1).into());
+    let processor = job.run_limit_seconds.saturating_mul(job.threads.max(1).into());
     let limits = [
         (Resource::As, job.memory_bytes),
         (Resource::Core, 0),
@@ -42,13 +37,7 @@ pub(super) fn confine(job: &Job) -> io::Result<()> {
         (Resource::Cpu, processor.saturating_add(5)),
     ];
     for (resource, most) in limits {
-        setrlimit(
-            resource,
-            Rlimit {
-                current: Some(most),
-                maximum: Some(most),
-            },
-        )?;
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     sandbox()
 }
@@ -66,10 +55,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn open(job: &Job) -> io::Result<Self> {
-        Ok(Self {
-            status: File::open("/proc/self/status")?,
-            limit: job.memory_bytes,
-        })
+        Ok(Self { status: File::open("/proc/self/status")?, limit: job.memory_bytes })
     }
 
     /// Whether the process has come near its limit; where it cannot be told, it has.

@@ -44,21 +44,13 @@ impl Encoder {
         let shape = lame::target(Shape::of(first));
         let mp3 = Mp3File::open(preset, shape, mp3)?;
         let planes = usize::try_from(shape.layout.channels()).unwrap_or(2);
-        Ok(Self {
-            resampler: None,
-            mp3,
-            waiting: vec![Vec::new(); planes],
-        })
+        Ok(Self { resampler: None, mp3, waiting: vec![Vec::new(); planes] })
     }
 
     /// Encodes a frame. Its shape may differ from that of the frame before.
     pub(super) fn push(&mut self, frame: &mut frame::Audio) -> Result<(), Stop> {
         let shape = Shape::of(frame);
-        if self
-            .resampler
-            .as_ref()
-            .is_some_and(|resampler| *resampler.from() != shape)
-        {
+        if self.resampler.as_ref().is_some_and(|resampler| *resampler.from() != shape) {
             self.drain()?;
         }
         let resampler = match &mut self.resampler {
@@ -103,13 +95,7 @@ impl Mp3File {
         options.set("flush_packets", "0");
         output.write_header_with(options).map_err(trouble)?;
         let step = encoder.frame_size() as usize;
-        Ok(Self {
-            encoder,
-            output,
-            shape,
-            step,
-            samples: 0,
-        })
+        Ok(Self { encoder, output, shape, step, samples: 0 })
     }
 
     /// Encodes as many whole frames as `waiting` and `frame` make.
@@ -143,19 +129,14 @@ impl Mp3File {
         }
         frame.set_pts(i64::try_from(self.samples).ok());
         self.samples += count as u64;
-        self.encoder
-            .send_frame(&frame)
-            .map_err(|error| Stop::trouble("encoding failed", error))?;
+        self.encoder.send_frame(&frame).map_err(|error| Stop::trouble("encoding failed", error))?;
         self.write()
     }
 
     /// Writes the packets that are ready.
     fn write(&mut self) -> Result<(), Stop> {
         let base = Rational::new(1, self.shape.rate.cast_signed());
-        let to = self
-            .output
-            .stream(0)
-            .map_or(base, |stream| stream.time_base());
+        let to = self.output.stream(0).map_or(base, |stream| stream.time_base());
         loop {
             let mut packet = Packet::empty();
             match self.encoder.receive_packet(&mut packet) {

@@ -11,9 +11,7 @@ use ffmpeg_next::{
 };
 
 /// Sample rates that MP3 has, in the order in which equally near ones win.
-const RATES: [u32; 9] = [
-    44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000,
-];
+const RATES: [u32; 9] = [44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000];
 /// libavutil's unit of quality.
 const QUALITY_UNIT: usize = 118;
 /// Opens LAME for sound of this shape.
@@ -56,26 +54,15 @@ const fn quality(preset: Preset) -> Quality {
 
 /// The nearest shape that LAME takes.
 pub(super) fn target(from: Shape) -> Shape {
-    let rate = RATES
-        .into_iter()
-        .min_by_key(|rate| rate.abs_diff(from.rate))
-        .unwrap_or(from.rate);
+    let rate = RATES.into_iter().min_by_key(|rate| rate.abs_diff(from.rate)).unwrap_or(from.rate);
     let mono = from.layout.channels() == 1;
-    let layout = if mono {
-        ChannelLayout::MONO
-    } else {
-        ChannelLayout::STEREO
-    };
+    let layout = if mono { ChannelLayout::MONO } else { ChannelLayout::STEREO };
     let format = match from.format {
         Sample::U8(_) | Sample::I16(_) => Sample::I16(Planar),
         Sample::F32(Packed | Planar) => Sample::F32(Planar),
         _ => Sample::I32(Planar),
     };
-    Shape {
-        format,
-        layout,
-        rate,
-    }
+    Shape { format, layout, rate }
 }
 
 #[cfg(test)]
@@ -83,11 +70,7 @@ mod tests {
     use super::*;
 
     fn shape(format: Sample, channels: i32, rate: u32) -> Shape {
-        Shape {
-            format,
-            layout: ChannelLayout::default(channels),
-            rate,
-        }
+        Shape { format, layout: ChannelLayout::default(channels), rate }
     }
 
     #[test]
@@ -101,17 +84,8 @@ mod tests {
     #[test]
     fn other_sound_becomes_the_nearest() {
         let becomes = |from, to| assert!(target(from) == to);
-        becomes(
-            shape(Sample::I16(Packed), 6, 96_000),
-            shape(Sample::I16(Planar), 2, 48_000),
-        );
-        becomes(
-            shape(Sample::U8(Packed), 1, 8_000),
-            shape(Sample::I16(Planar), 1, 8_000),
-        );
-        becomes(
-            shape(Sample::F64(Packed), 3, 37_800),
-            shape(Sample::I32(Planar), 2, 32_000),
-        );
+        becomes(shape(Sample::I16(Packed), 6, 96_000), shape(Sample::I16(Planar), 2, 48_000));
+        becomes(shape(Sample::U8(Packed), 1, 8_000), shape(Sample::I16(Planar), 1, 8_000));
+        becomes(shape(Sample::F64(Packed), 3, 37_800), shape(Sample::I32(Planar), 2, 32_000));
     }
 }

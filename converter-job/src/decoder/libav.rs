@@ -124,10 +124,7 @@ fn probe(io: &mut StreamIo) -> Result<*const ffi::AVInputFormat, Stop> {
     // SAFETY: formats are static, and their names are C strings.
     let name = unsafe { CStr::from_ptr((*format).name) }.to_string_lossy();
     if !limits::is_allowed(&name) {
-        return Err(Stop::failed(
-            Reason::UnsupportedFormat,
-            format!("it is {name}"),
-        ));
+        return Err(Stop::failed(Reason::UnsupportedFormat, format!("it is {name}")));
     }
     Ok(format)
 }
@@ -135,10 +132,9 @@ fn probe(io: &mut StreamIo) -> Result<*const ffi::AVInputFormat, Stop> {
 fn unreadable(error: c_int) -> Stop {
     match Error::from(error) {
         Error::Other { errno: ENOMEM } => Stop::Memory,
-        Error::Other { errno: EINVAL } => Stop::failed(
-            Reason::UnsupportedFormat,
-            "it holds something that is not accepted",
-        ),
+        Error::Other { errno: EINVAL } => {
+            Stop::failed(Reason::UnsupportedFormat, "it holds something that is not accepted")
+        }
         error => Stop::failed(Reason::NotMedia, error.to_string()),
     }
 }

@@ -40,16 +40,10 @@ pub(super) fn check_shape(rate: i32, channels: i32) -> Result<(), Stop> {
         value != 0 && !u32::try_from(value).is_ok_and(|value| range.contains(&value))
     };
     if outside(rate, &RATES) {
-        return Err(Stop::failed(
-            Reason::OverLimits,
-            format!("a sample rate of {rate} Hz"),
-        ));
+        return Err(Stop::failed(Reason::OverLimits, format!("a sample rate of {rate} Hz")));
     }
     if outside(channels, &CHANNELS) {
-        return Err(Stop::failed(
-            Reason::OverLimits,
-            format!("{channels} channels"),
-        ));
+        return Err(Stop::failed(Reason::OverLimits, format!("{channels} channels")));
     }
     Ok(())
 }
@@ -57,19 +51,14 @@ pub(super) fn check_shape(rate: i32, channels: i32) -> Result<(), Stop> {
 /// Refuses sound that is too long.
 pub(super) fn check_duration(ms: u64) -> Result<(), Stop> {
     if ms > LONGEST_MS {
-        return Err(Stop::failed(
-            Reason::OverLimits,
-            format!("{} s of sound", ms / 1000),
-        ));
+        return Err(Stop::failed(Reason::OverLimits, format!("{} s of sound", ms / 1000)));
     }
     Ok(())
 }
 
 /// Whether one of a format's names (`mov,mp4,m4a`) is on the list.
 pub(super) fn is_allowed(names: &str) -> bool {
-    names
-        .split(',')
-        .any(|name| FORMATS.split(',').any(|allowed| allowed == name))
+    names.split(',').any(|name| FORMATS.split(',').any(|allowed| allowed == name))
 }
 
 #[cfg(test)]
@@ -78,9 +67,7 @@ mod tests {
 
     #[test]
     fn playlists_and_pictures_are_no_formats_of_ours() {
-        for refused in [
-            "hls", "concat", "dash", "sdp", "image2", "png_pipe", "tty", "rtsp", "",
-        ] {
+        for refused in ["hls", "concat", "dash", "sdp", "image2", "png_pipe", "tty", "rtsp", ""] {
             assert!(!is_allowed(refused), "{refused}");
         }
         assert!(is_allowed("mov,mp4,m4a,3gp,3g2,mj2") && is_allowed("matroska,webm"));
@@ -92,10 +79,7 @@ mod tests {
             assert_eq!(check_shape(rate, channels), Ok(()));
         }
         for (rate, channels) in [(7_999, 1), (192_001, 2), (-1, 2), (48_000, 9), (48_000, -1)] {
-            assert!(
-                check_shape(rate, channels).is_err(),
-                "{rate} Hz, {channels} channels"
-            );
+            assert!(check_shape(rate, channels).is_err(), "{rate} Hz, {channels} channels");
         }
     }
 }

@@ -26,12 +26,7 @@ impl Shared {
     pub(super) fn open() -> io::Result<Self> {
         let answers = io::stdin().as_fd().try_clone_to_owned()?.into();
         let requests = io::stdout().as_fd().try_clone_to_owned()?.into();
-        let link = Link {
-            answers,
-            requests,
-            fault: None,
-            reached: 0,
-        };
+        let link = Link { answers, requests, fault: None, reached: 0 };
         Ok(Self(Arc::new(Mutex::new(link))))
     }
 
@@ -48,15 +43,13 @@ impl Shared {
 
     /// Says something that needs no answer.
     pub(super) fn send(&self, request: &Request) -> io::Result<()> {
-        self.lock()
-            .note(|link| link.requests.write_all(&request.encode()))
+        self.lock().note(|link| link.requests.write_all(&request.encode()))
     }
 
     /// Fetches the video's bytes at `offset` into `block`.
     pub(super) fn read(&self, offset: u64, length: u32, block: &mut Vec<u8>) -> io::Result<()> {
         self.lock().note(|link| {
-            link.requests
-                .write_all(&Request::Read { offset, length }.encode())?;
+            link.requests.write_all(&Request::Read { offset, length }.encode())?;
             link.answer(Header::DATA, length as usize, block)?;
             link.reached = link.reached.max(offset + block.len() as u64);
             Ok(())

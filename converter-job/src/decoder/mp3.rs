@@ -19,12 +19,7 @@ pub(super) struct Mp3 {
 
 impl Mp3 {
     pub(super) fn new(link: Shared) -> Self {
-        Self {
-            link,
-            batch: Vec::with_capacity(2 * BATCH),
-            position: 0,
-            length: 0,
-        }
+        Self { link, batch: Vec::with_capacity(2 * BATCH), position: 0, length: 0 }
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -42,10 +37,7 @@ impl Mp3 {
         let room = usize::try_from(self.length - self.position).unwrap_or(BATCH);
         let taken = &bytes[..bytes.len().min(room).min(BATCH)];
         let bytes = taken.to_vec().into();
-        self.link.send(&Request::Patch {
-            offset: self.position,
-            bytes,
-        })?;
+        self.link.send(&Request::Patch { offset: self.position, bytes })?;
         Ok(taken.len())
     }
 }
@@ -55,11 +47,8 @@ impl Write for Mp3 {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let taken = if self.position < self.length {
-            self.patch(bytes)?
-        } else {
-            self.append(bytes)?
-        };
+        let taken =
+            if self.position < self.length { self.patch(bytes)? } else { self.append(bytes)? };
         self.position += taken as u64;
         Ok(taken)
     }

@@ -19,16 +19,9 @@ impl Shape {
     pub(super) fn of(frame: &frame::Audio) -> Self {
         let channels = i32::from(frame.channels());
         let known = frame.channel_layout();
-        let layout = if known.channels() == channels {
-            known
-        } else {
-            ChannelLayout::default(channels)
-        };
-        Self {
-            format: frame.format(),
-            layout,
-            rate: frame.rate(),
-        }
+        let layout =
+            if known.channels() == channels { known } else { ChannelLayout::default(channels) };
+        Self { format: frame.format(), layout, rate: frame.rate() }
     }
 }
 
@@ -58,11 +51,7 @@ impl Resampler {
             )
             .map_err(|error| Stop::trouble("no resampler", error))
         };
-        Ok(Self {
-            from,
-            to,
-            filter: if same { None } else { Some(filter()?) },
-        })
+        Ok(Self { from, to, filter: if same { None } else { Some(filter()?) } })
     }
 
     pub(super) const fn from(&self) -> &Shape {
@@ -79,9 +68,7 @@ impl Resampler {
             return take(frame);
         };
         frame.set_channel_layout(self.from.layout);
-        let held = filter
-            .delay()
-            .map_or(0, |delay| usize::try_from(delay.output).unwrap_or(0));
+        let held = filter.delay().map_or(0, |delay| usize::try_from(delay.output).unwrap_or(0));
         let grown = frame.samples() as u64 * u64::from(self.to.rate) / u64::from(self.from.rate);
         let room = usize::try_from(grown).unwrap_or(0) + held + ROOM;
         let mut converted = empty(self.to, room)?;
@@ -101,9 +88,7 @@ impl Resampler {
         };
         loop {
             let mut rest = empty(self.to, REST)?;
-            filter
-                .flush(&mut rest)
-                .map_err(|error| Stop::trouble("resampling failed", error))?;
+            filter.flush(&mut rest).map_err(|error| Stop::trouble("resampling failed", error))?;
             if rest.samples() == 0 {
                 return Ok(());
             }
@@ -117,9 +102,5 @@ pub(super) fn empty(shape: Shape, samples: usize) -> Result<frame::Audio, Stop> 
     let mut frame = frame::Audio::new(shape.format, samples, shape.layout);
     frame.set_rate(shape.rate);
     // Without memory it has no planes, and touching one would panic.
-    if frame.planes() == 0 {
-        Err(Stop::Memory)
-    } else {
-        Ok(frame)
-    }
+    if frame.planes() == 0 { Err(Stop::Memory) } else { Ok(frame) }
 }

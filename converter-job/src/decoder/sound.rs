@@ -48,14 +48,7 @@ impl Sound {
             limits::check_duration(ms)?;
         }
         let decoder = open_decoder(&input, track, threads)?;
-        Ok(Self {
-            input,
-            track: track.index,
-            decoder,
-            decoded_us: 0,
-            duration_ms,
-            ended: false,
-        })
+        Ok(Self { input, track: track.index, decoder, decoded_us: 0, duration_ms, ended: false })
     }
 
     /// Decodes the next frame; false at the end. What cannot be decoded is passed over.
@@ -76,10 +69,7 @@ impl Sound {
         let rate = i32::try_from(frame.rate()).unwrap_or(-1);
         limits::check_shape(rate, frame.channels().into())?;
         if rate == 0 || frame.channels() == 0 {
-            return Err(Stop::failed(
-                Reason::NotMedia,
-                "sound without a sample rate or channels",
-            ));
+            return Err(Stop::failed(Reason::NotMedia, "sound without a sample rate or channels"));
         }
         self.decoded_us += frame.samples() as u64 * 1_000_000 / u64::from(frame.rate());
         limits::check_duration(self.decoded_us / 1000)
@@ -105,10 +95,7 @@ impl Sound {
     }
 
     fn send(&mut self, packet: &Packet) -> Result<(), Stop> {
-        if packet
-            .side_data()
-            .any(|data| data.kind() == side_data::Type::EncryptionInfo)
-        {
+        if packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo) {
             return Err(Stop::failed(Reason::Encrypted, "its packets are encrypted"));
         }
         match self.decoder.send_packet(packet) {
@@ -140,9 +127,8 @@ fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Au
     let codec =
         decoder::find(id).ok_or_else(|| unsupported("there is no decoder for its sound"))?;
     let context = codec::Context::from_parameters(stream.parameters());
-    let mut decoder = context
-        .map_err(|error| Stop::trouble("no decoder context", error))?
-        .decoder();
+    let mut decoder =
+        context.map_err(|error| Stop::trouble("no decoder context", error))?.decoder();
     decoder.set_packet_time_base(stream.time_base());
     let count = usize::try_from(threads).unwrap_or(1).max(1);
     decoder.set_threading(threading::Config {
@@ -151,9 +137,7 @@ fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Au
     });
     let mut options = Dictionary::new();
     options.set("codec_whitelist", limits::CODECS);
-    let opened = decoder
-        .open_as_with(codec, options)
-        .and_then(decoder::Opened::audio);
+    let opened = decoder.open_as_with(codec, options).and_then(decoder::Opened::audio);
     opened.map_err(|error| match error {
         Error::Other { errno: ENOMEM } => Stop::Memory,
         Error::Other { errno: EINVAL } => unsupported(&format!("its sound is {}", codec.name())),
@@ -167,13 +151,11 @@ fn duration(input: &Input, track: usize) -> Option<u64> {
         return None;
     }
     let stream = input.stream(track)?;
-    let own = Some(stream.duration())
-        .filter(|duration| *duration > 0)
-        .map(|duration| {
-            let base = stream.time_base();
-            i128::from(duration) * 1000 * i128::from(base.numerator())
-                / i128::from(base.denominator().max(1))
-        });
+    let own = Some(stream.duration()).filter(|duration| *duration > 0).map(|duration| {
+        let base = stream.time_base();
+        i128::from(duration) * 1000 * i128::from(base.numerator())
+            / i128::from(base.denominator().max(1))
+    });
     // The container's duration is in microseconds.
     let ms = own.unwrap_or_else(|| i128::from(input.duration()) / 1000);
     u64::try_from(ms).ok().filter(|ms| *ms > 0)

@@ -21,34 +21,18 @@ pub(super) struct Video {
 
 impl Video {
     pub(super) fn new(link: Shared, length: u64) -> Self {
-        Self {
-            link,
-            length,
-            position: 0,
-            start: 0,
-            block: Vec::new(),
-            step: SMALLEST,
-        }
+        Self { link, length, position: 0, start: 0, block: Vec::new(), step: SMALLEST }
     }
 
     /// What the block holds from the position on.
     fn held(&self) -> &[u8] {
-        let within = self
-            .position
-            .checked_sub(self.start)
-            .and_then(|at| usize::try_from(at).ok());
-        within
-            .and_then(|at| self.block.get(at..))
-            .unwrap_or_default()
+        let within = self.position.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        within.and_then(|at| self.block.get(at..)).unwrap_or_default()
     }
 
     fn fetch(&mut self) -> io::Result<()> {
         let in_order = self.position == self.start + self.block.len() as u64;
-        self.step = if in_order {
-            (self.step * 2).min(LARGEST)
-        } else {
-            SMALLEST
-        };
+        self.step = if in_order { (self.step * 2).min(LARGEST) } else { SMALLEST };
         self.start = self.position;
         self.link.read(self.position, self.step, &mut self.block)
     }

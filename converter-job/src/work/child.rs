@@ -70,13 +70,7 @@ impl Child {
         let _ = fcntl_setpipe_size(answers.as_fd(), PIPE);
         let words = tokio::spawn(last_words(words));
         let requests = BufReader::with_capacity(32 << 10, requests);
-        let mut child = Self {
-            child,
-            answers,
-            requests,
-            words,
-            kills,
-        };
+        let mut child = Self { child, answers, requests, words, kills };
         child.say(Header::JOB, &serde_json::to_vec(job)?).await?;
         Ok(child)
     }
@@ -93,9 +87,7 @@ impl Child {
         let header = Header::parse(header).map_err(broken)?;
         let mut payload = vec![0; header.length];
         match self.requests.read_exact(&mut payload).await {
-            Ok(_) => Request::decode(header, payload.into())
-                .map(Some)
-                .map_err(broken),
+            Ok(_) => Request::decode(header, payload.into()).map(Some).map_err(broken),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -171,9 +163,7 @@ fn memory_kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
     let events = fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.events")).ok()?;
-    events
-        .lines()
-        .find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
 }
 
 #[cfg(test)]

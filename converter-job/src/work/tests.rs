@@ -26,24 +26,14 @@ async fn verdict(script: &str, order: &Order) -> Verdict {
 
 /// One frame as `printf` writes it, with payload bytes in octal.
 fn say(kind: char, length: u32, payload: &str) -> String {
-    let length = length
-        .to_le_bytes()
-        .map(|byte| format!("\\{byte:03o}"))
-        .concat();
+    let length = length.to_le_bytes().map(|byte| format!("\\{byte:03o}")).concat();
     // A single per cent sign would be a directive.
-    let kind = if kind == '%' {
-        "%%".to_owned()
-    } else {
-        kind.to_string()
-    };
+    let kind = if kind == '%' { "%%".to_owned() } else { kind.to_string() };
     format!("printf '{kind}{length}{payload}';")
 }
 
 fn number(number: u64) -> String {
-    number
-        .to_le_bytes()
-        .map(|byte| format!("\\{byte:03o}"))
-        .concat()
+    number.to_le_bytes().map(|byte| format!("\\{byte:03o}")).concat()
 }
 
 #[tokio::test]
@@ -67,19 +57,14 @@ async fn what_breaks_the_rules_is_trouble() {
     ];
     for script in breaks {
         let verdict = verdict(&script, &ORDER).await;
-        assert!(
-            matches!(&verdict, Verdict::Trouble(_)),
-            "{script}: {verdict:?}"
-        );
+        assert!(matches!(&verdict, Verdict::Trouble(_)), "{script}: {verdict:?}");
     }
 }
 
 #[tokio::test]
 async fn more_mp3_than_the_sound_can_make_is_trouble() {
     let flood = format!("dd if=/dev/zero bs=65536 count=1 2>/dev/null; {}", "");
-    let script = (0..3)
-        .map(|_| say('a', 65_536, "") + &flood)
-        .collect::<String>();
+    let script = (0..3).map(|_| say('a', 65_536, "") + &flood).collect::<String>();
     let verdict = verdict(&(script + &say('d', 8, &number(1))), &ORDER).await;
     assert!(matches!(&verdict, Verdict::Trouble(_)), "{verdict:?}");
 }
@@ -98,10 +83,7 @@ async fn reads_beyond_the_end_get_what_there_is() {
 
 #[tokio::test]
 async fn silence_ends_at_the_run_limit() {
-    let short = Order {
-        run_limit: Duration::from_millis(50),
-        ..ORDER
-    };
+    let short = Order { run_limit: Duration::from_millis(50), ..ORDER };
     match verdict("read job; read more", &short).await {
         Verdict::Failed(failure) => assert_eq!(failure.reason, Reason::Deadline),
         other => panic!("{other:?}"),
@@ -112,10 +94,7 @@ async fn silence_ends_at_the_run_limit() {
 async fn a_decoder_that_ends_without_a_word_is_judged_by_its_end() {
     let memory = format!("exit {}", Exit::OutOfMemory.code());
     assert!(matches!(verdict(&memory, &ORDER).await, Verdict::Memory(_)));
-    assert!(matches!(
-        verdict("exit 0", &ORDER).await,
-        Verdict::Trouble(_)
-    ));
+    assert!(matches!(verdict("exit 0", &ORDER).await, Verdict::Trouble(_)));
     match verdict("echo 'last \u{1b}[31m words' >&2; exit 3", &ORDER).await {
         Verdict::Trouble(detail) => {
             assert!(detail.ends_with("last  [31m words"), "{detail}");

@@ -31,13 +31,7 @@ impl Drop for Ahead {
 
 impl Window {
     pub(super) const fn new(source: Source) -> Self {
-        Self {
-            source,
-            start: 0,
-            bytes: Bytes::new(),
-            next: None,
-            step: SMALLEST,
-        }
+        Self { source, start: 0, bytes: Bytes::new(), next: None, step: SMALLEST }
     }
 
     /// The bytes from `offset`, fewer only at the end of the video.
@@ -74,11 +68,7 @@ impl Window {
     /// Moves the window so that it holds the stretch, with the one on its way where that helps.
     async fn advance(&mut self, offset: u64, length: usize) -> Result<(), Error> {
         let on = (self.start..=self.end() + self.step as u64).contains(&offset);
-        self.step = if on {
-            (self.step * 2).min(LARGEST)
-        } else {
-            SMALLEST
-        };
+        self.step = if on { (self.step * 2).min(LARGEST) } else { SMALLEST };
         if let (true, Some(mut ahead)) = (on, self.next.take()) {
             let start = self.end();
             let bytes = (&mut ahead.0).await.map_err(std::io::Error::other)??;
@@ -86,11 +76,7 @@ impl Window {
             let tail = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
             let tail = self.bytes.slice(tail.min(self.bytes.len())..);
             self.start = start - tail.len() as u64;
-            self.bytes = if tail.is_empty() {
-                bytes
-            } else {
-                [tail, bytes].concat().into()
-            };
+            self.bytes = if tail.is_empty() { bytes } else { [tail, bytes].concat().into() };
             if self.held(offset, length).is_some() {
                 return Ok(());
             }
@@ -109,9 +95,7 @@ impl Window {
             return;
         }
         let (source, step) = (self.source.clone(), self.step);
-        self.next = Some(Ahead(tokio::spawn(async move {
-            source.read_at(end, step).await
-        })));
+        self.next = Some(Ahead(tokio::spawn(async move { source.read_at(end, step).await })));
     }
 }
 
@@ -128,9 +112,7 @@ mod tests {
     }
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
     }
 
     proptest! {

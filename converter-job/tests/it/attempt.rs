@@ -30,10 +30,7 @@ impl Stage {
         let folder = Folder::new();
         let storage = Storage::open(&url(&folder)).await.unwrap();
         let file = VideoId::generate();
-        let mut writer = storage
-            .create(PendingKind::Video { video: file })
-            .await
-            .unwrap();
+        let mut writer = storage.create(PendingKind::Video { video: file }).await.unwrap();
         writer.append(Bytes::copy_from_slice(video)).await.unwrap();
         let blob = writer.finish().await.unwrap();
         let video = Video {
@@ -52,11 +49,7 @@ impl Stage {
         };
         let conversion = Conversion::new(ConversionId::generate(), new, Timestamp::now());
         storage.accept(&video, &conversion).await.unwrap();
-        let stage = Self {
-            folder,
-            storage,
-            id: conversion.id,
-        };
+        let stage = Self { folder, storage, id: conversion.id };
         stage.change(Change::Dispatch { attempt: 1 }).await;
         stage
     }
@@ -130,10 +123,7 @@ fn url(folder: &Folder) -> String {
 
 fn assert_end(ended: &Ended, code: i32, line: &str) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
-    assert!(
-        ended.line().starts_with(&format!("converter-job: {line}")),
-        "{ended:?}"
-    );
+    assert!(ended.line().starts_with(&format!("converter-job: {line}")), "{ended:?}");
 }
 
 fn second_of_sound() -> Vec<u8> {
@@ -147,19 +137,12 @@ async fn a_conversion_ends_with_its_mp3_in_the_record() {
     assert_end(&end(stage.start(1, &[])), 0, "succeeded: 0:00:01");
     let record = stage.record().await;
     let mp3 = record.mp3.unwrap();
-    assert_eq!(
-        (record.state, mp3.id, mp3.duration_ms),
-        (State::Succeeded, stage.id.mp3(1), 1000)
-    );
+    assert_eq!((record.state, mp3.id, mp3.duration_ms), (State::Succeeded, stage.id.mp3(1), 1000));
     let reader = stage.storage.open_mp3(mp3.id).await.unwrap();
     let bytes = reader.read_at(0, u64::MAX).await.unwrap();
     assert_eq!(bytes.len() as u64, mp3.length);
     // The header with the number of frames was patched in at the end.
-    assert!(
-        bytes
-            .windows(4)
-            .any(|word| word == b"Xing" || word == b"Info")
-    );
+    assert!(bytes.windows(4).any(|word| word == b"Xing" || word == b"Info"));
     assert!(stage.storage.pending(9).await.unwrap().is_empty());
     let told = std::fs::read_to_string(stage.folder.path("termination-log")).unwrap();
     assert!(told.starts_with("converter-job: succeeded: "), "{told}");
@@ -169,24 +152,14 @@ async fn a_conversion_ends_with_its_mp3_in_the_record() {
 async fn of_two_processes_of_one_attempt_one_makes_the_mp3() {
     let stage = Stage::with_long_video().await;
     let first = stage.start(1, &[]);
-    stage
-        .until("the first has claimed", |record| record.claim == 1)
-        .await;
+    stage.until("the first has claimed", |record| record.claim == 1).await;
     let second = stage.start(1, &[]);
     let ends = [end(first), end(second)];
     for ended in &ends {
         assert_eq!(ended.code, Some(0), "{ends:?}");
     }
-    let made = |word| {
-        ends.iter()
-            .filter(|ended| ended.line().contains(word))
-            .count()
-    };
-    assert_eq!(
-        (made("succeeded: "), made("superseded: ")),
-        (1, 1),
-        "{ends:?}"
-    );
+    let made = |word| ends.iter().filter(|ended| ended.line().contains(word)).count();
+    assert_eq!((made("succeeded: "), made("superseded: ")), (1, 1), "{ends:?}");
     let mp3 = stage.record().await.mp3.unwrap();
     assert_eq!(stage.mp3s(), [mp3.id.to_string()]);
     assert!(stage.storage.pending(9).await.unwrap().is_empty());
@@ -223,12 +196,7 @@ async fn a_cancelled_conversion_ends_its_attempt_and_leaves_nothing() {
 async fn an_attempt_that_was_taken_back_says_that_it_did_nothing() {
     let stage = Stage::with_long_video().await;
     let child = stage.at_work(1, &[]).await;
-    stage
-        .change(Change::Release {
-            attempt: 1,
-            cause: Cause::Disruption,
-        })
-        .await;
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
     assert_end(&end(child), 75, "trouble: the attempt was taken back");
     stage.assert_nothing_is_left().await;
 }
@@ -236,29 +204,12 @@ async fn an_attempt_that_was_taken_back_says_that_it_did_nothing() {
 #[tokio::test]
 async fn nobody_works_for_a_record_that_is_final_or_has_a_newer_attempt() {
     let stage = Stage::with(&second_of_sound()).await;
-    stage
-        .change(Change::Release {
-            attempt: 1,
-            cause: Cause::Disruption,
-        })
-        .await;
-    assert_end(
-        &end(stage.start(1, &[])),
-        0,
-        "superseded: the conversion is queued",
-    );
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
+    assert_end(&end(stage.start(1, &[])), 0, "superseded: the conversion is queued");
     stage.change(Change::Dispatch { attempt: 2 }).await;
-    assert_end(
-        &end(stage.start(1, &[])),
-        0,
-        "superseded: another attempt has taken over",
-    );
+    assert_end(&end(stage.start(1, &[])), 0, "superseded: another attempt has taken over");
     stage.change(Change::Cancel).await;
-    assert_end(
-        &end(stage.start(2, &[])),
-        0,
-        "superseded: the conversion is already cancelled",
-    );
+    assert_end(&end(stage.start(2, &[])), 0, "superseded: the conversion is already cancelled");
     stage.assert_nothing_is_left().await;
 }
 
@@ -270,16 +221,9 @@ async fn a_bad_video_is_committed_as_a_failure() {
         (&wav(1, 1, 1000)[..], Reason::OverLimits),
     ] {
         let stage = Stage::with(video).await;
-        assert_end(
-            &end(stage.start(1, &[])),
-            65,
-            &format!("failed: {reason}: "),
-        );
+        assert_end(&end(stage.start(1, &[])), 65, &format!("failed: {reason}: "));
         let record = stage.record().await;
-        assert_eq!(
-            (record.state, record.failure.unwrap().reason),
-            (State::Failed, reason)
-        );
+        assert_eq!((record.state, record.failure.unwrap().reason), (State::Failed, reason));
         stage.assert_nothing_is_left().await;
     }
 }
@@ -287,15 +231,8 @@ async fn a_bad_video_is_committed_as_a_failure() {
 #[tokio::test]
 async fn a_conversion_that_takes_too_long_fails_for_good() {
     let stage = Stage::with_long_video().await;
-    assert_end(
-        &end(stage.start(1, &[("RUN_LIMIT_SECONDS", "1")])),
-        66,
-        "failed: deadline: ",
-    );
-    assert_eq!(
-        stage.record().await.failure.unwrap().reason,
-        Reason::Deadline
-    );
+    assert_end(&end(stage.start(1, &[("RUN_LIMIT_SECONDS", "1")])), 66, "failed: deadline: ");
+    assert_eq!(stage.record().await.failure.unwrap().reason, Reason::Deadline);
     stage.assert_nothing_is_left().await;
 }
 
@@ -318,12 +255,7 @@ async fn a_signal_or_the_parents_end_stops_the_attempt_and_leaves_nothing() {
     assert_end(&end(child), 75, "trouble: interrupted");
     stage.assert_nothing_is_left().await;
 
-    stage
-        .change(Change::Release {
-            attempt: 1,
-            cause: Cause::Disruption,
-        })
-        .await;
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
     stage.change(Change::Dispatch { attempt: 2 }).await;
     let mut child = stage.at_work(2, &[("EXIT_WITH_STDIN", "true")]).await;
     drop(child.stdin.take());
@@ -339,27 +271,15 @@ async fn an_attempt_that_is_killed_loses_nothing() {
     end(child);
     // What it left has a marker, by which the sweeper finds it.
     let left: Vec<_> = stage.storage.pending(9).await.unwrap();
-    assert_eq!(
-        left.iter().map(|pending| pending.kind).collect::<Vec<_>>(),
-        [mp3_of(&stage, 1)]
-    );
-    stage
-        .change(Change::Release {
-            attempt: 1,
-            cause: Cause::Disruption,
-        })
-        .await;
+    assert_eq!(left.iter().map(|pending| pending.kind).collect::<Vec<_>>(), [mp3_of(&stage, 1)]);
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
     stage.change(Change::Dispatch { attempt: 2 }).await;
     assert_end(&end(stage.start(2, &[])), 0, "succeeded: 0:15:00");
     assert_eq!(stage.record().await.mp3.unwrap().id, stage.id.mp3(2));
 }
 
 fn mp3_of(stage: &Stage, claim: u32) -> PendingKind {
-    PendingKind::Mp3 {
-        mp3: stage.id.mp3(claim),
-        conversion: stage.id,
-        claim,
-    }
+    PendingKind::Mp3 { mp3: stage.id.mp3(claim), conversion: stage.id, claim }
 }
 
 #[tokio::test]

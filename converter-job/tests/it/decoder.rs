@@ -20,22 +20,12 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn decoder(length: usize, memory_bytes: u64) -> Child {
-    let mut child = program()
-        .arg("decode")
-        .env_clear()
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = program().arg("decode").env_clear().stdin(Stdio::piped()).spawn().unwrap();
     let job = format!(
         "{{\"preset\":\"v2\",\"length\":{length},\"run_limit_seconds\":60,\
         \"memory_bytes\":{memory_bytes},\"threads\":1}}"
     );
-    child
-        .stdin
-        .as_mut()
-        .unwrap()
-        .write_all(&frame(b'J', job.as_bytes()))
-        .unwrap();
+    child.stdin.as_mut().unwrap().write_all(&frame(b'J', job.as_bytes())).unwrap();
     child
 }
 
@@ -56,10 +46,7 @@ fn serve(child: &mut Child, video: &[u8]) -> String {
         let at = usize::try_from(u64::from_le_bytes(payload[..8].try_into().unwrap())).unwrap();
         let wanted = u32::from_le_bytes(payload[8..].try_into().unwrap()) as usize;
         let end = (at + wanted).min(video.len());
-        if answers
-            .write_all(&frame(b'D', &video[at.min(end)..end]))
-            .is_err()
-        {
+        if answers.write_all(&frame(b'D', &video[at.min(end)..end])).is_err() {
             break;
         }
     }
@@ -72,10 +59,7 @@ fn the_mp3_comes_in_order_and_its_header_last() {
     let mut child = decoder(video.len(), 768 << 20);
     let kinds = serve(&mut child, &video).replace('%', "");
     assert_eq!(end(child).code, Some(0));
-    assert!(
-        kinds.starts_with('a') && kinds.ends_with('d') && kinds.contains('p'),
-        "{kinds}"
-    );
+    assert!(kinds.starts_with('a') && kinds.ends_with('d') && kinds.contains('p'), "{kinds}");
 }
 
 #[test]
@@ -97,18 +81,8 @@ fn a_decoder_whose_attempt_is_gone_ends() {
 
 #[test]
 fn a_decoder_that_is_told_nonsense_ends() {
-    for nonsense in [
-        &b"GET / HTTP/1.1\r\n"[..],
-        &frame(b'J', b"{}"),
-        &frame(b'D', b"x"),
-        b"J",
-    ] {
-        let mut child = program()
-            .arg("decode")
-            .env_clear()
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+    for nonsense in [&b"GET / HTTP/1.1\r\n"[..], &frame(b'J', b"{}"), &frame(b'D', b"x"), b"J"] {
+        let mut child = program().arg("decode").env_clear().stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(nonsense).unwrap();
         assert_eq!(end(child).code, Some(75));
     }
@@ -117,10 +91,7 @@ fn a_decoder_that_is_told_nonsense_ends() {
 #[test]
 fn a_decoder_at_work_reaches_its_pipes_and_nothing_else() {
     let folder = Folder::new();
-    let child = local_at_work(
-        &folder.long_sound("long.flac", 20),
-        &folder.path("long.mp3"),
-    );
+    let child = local_at_work(&folder.long_sound("long.flac", 20), &folder.path("long.mp3"));
     let decoder = decoder_of(&child);
     let process = format!("/proc/{}", decoder.as_raw_nonzero());
     for entry in fs::read_dir(format!("{process}/fd")).unwrap() {
@@ -140,7 +111,5 @@ fn a_decoder_at_work_reaches_its_pipes_and_nothing_else() {
     }
     kill(pid_of(&child), Signal::KILL);
     end(child);
-    until("the decoder follows its attempt", || {
-        (!crate::program::is_alive(decoder)).then_some(())
-    });
+    until("the decoder follows its attempt", || (!crate::program::is_alive(decoder)).then_some(()));
 }

@@ -14,13 +14,7 @@ fn sounds_like_ffmpeg(folder: &Folder, video: &Path, preset: &str, arguments: &s
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let (ours, theirs) = (samples(&mp3), samples(&folder.reference(video, arguments)));
     assert!(!ours.is_empty());
-    assert!(
-        ours == theirs,
-        "{}: {} and {} bytes",
-        video.display(),
-        ours.len(),
-        theirs.len()
-    );
+    assert!(ours == theirs, "{}: {} and {} bytes", video.display(), ours.len(), theirs.len());
 }
 
 #[test]
@@ -28,14 +22,8 @@ fn every_container_and_codec_gives_what_ffmpeg_gives() {
     let folder = Folder::new();
     let videos = [
         ("index-at-end.mp4", "-c:v mpeg4 -c:a aac"),
-        (
-            "index-at-start.mp4",
-            "-c:v mpeg4 -c:a aac -movflags +faststart",
-        ),
-        (
-            "fragments.mp4",
-            "-c:v mpeg4 -c:a aac -movflags +frag_keyframe+empty_moov",
-        ),
+        ("index-at-start.mp4", "-c:v mpeg4 -c:a aac -movflags +faststart"),
+        ("fragments.mp4", "-c:v mpeg4 -c:a aac -movflags +frag_keyframe+empty_moov"),
         ("matroska.mkv", "-c:v mpeg4 -c:a flac"),
         ("web.webm", "-c:v libvpx -deadline realtime -c:a libopus"),
         ("transport.ts", "-c:v mpeg2video -c:a mp2"),
@@ -95,19 +83,13 @@ fn damage_in_the_middle_is_passed_over() {
 #[test]
 fn the_mp3_lasts_as_long_as_the_sound_within_one_frame() {
     let folder = Folder::new();
-    for arguments in [
-        "-c:v mpeg4 -c:a aac",
-        "-c:v mpeg4 -c:a aac -ar 44100",
-        "-c:v mpeg4 -c:a ac3",
-    ] {
+    for arguments in ["-c:v mpeg4 -c:a aac", "-c:v mpeg4 -c:a aac -ar 44100", "-c:v mpeg4 -c:a ac3"]
+    {
         let video = folder.video("film.mp4", 7, arguments);
         let mp3 = folder.path("film.mp3");
         assert_eq!(local(&video, &mp3, &[]).code, Some(0));
         let (before, after) = (samples(&video).len() / 4, samples(&mp3).len() / 4);
-        assert!(
-            before.abs_diff(after) <= 1152,
-            "{arguments}: {before} samples became {after}"
-        );
+        assert!(before.abs_diff(after) <= 1152, "{arguments}: {before} samples became {after}");
     }
 }
 
@@ -115,10 +97,7 @@ fn the_mp3_lasts_as_long_as_the_sound_within_one_frame() {
 fn an_interrupted_conversion_leaves_nothing() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = Folder::new();
-        let child = local_at_work(
-            &folder.long_sound("long.flac", 20),
-            &folder.path("long.mp3"),
-        );
+        let child = local_at_work(&folder.long_sound("long.flac", 20), &folder.path("long.mp3"));
         let decoder = decoder_of(&child);
         kill(pid_of(&child), signal);
         let ended = end(child);
@@ -131,10 +110,7 @@ fn an_interrupted_conversion_leaves_nothing() {
 #[test]
 fn a_decoder_that_is_killed_is_trouble_and_leaves_nothing() {
     let folder = Folder::new();
-    let child = local_at_work(
-        &folder.long_sound("long.flac", 20),
-        &folder.path("long.mp3"),
-    );
+    let child = local_at_work(&folder.long_sound("long.flac", 20), &folder.path("long.mp3"));
     kill(decoder_of(&child), Signal::KILL);
     let ended = end(child);
     assert!(matches!(ended.code, Some(75 | 76)), "{ended:?}");
@@ -167,14 +143,8 @@ fn wrong_use_is_told_and_changes_nothing() {
     for (from, to) in wrong {
         let ended = local(&from, &to, &[]);
         assert_eq!(ended.code, Some(64), "{ended:?}");
-        assert!(
-            ended.line().starts_with("converter-job: usage: "),
-            "{ended:?}"
-        );
+        assert!(ended.line().starts_with("converter-job: usage: "), "{ended:?}");
     }
-    assert_eq!(
-        local(&video, &folder.path("film.mp3"), &["--preset", "v9"]).code,
-        Some(2)
-    );
+    assert_eq!(local(&video, &folder.path("film.mp3"), &["--preset", "v9"]).code, Some(2));
     assert_eq!(folder.names(), ["film.mp4"]);
 }

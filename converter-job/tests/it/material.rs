@@ -32,25 +32,16 @@ impl Folder {
 
     /// Makes a file of so many seconds of stereo sound at 48 kHz, with pictures.
     pub(crate) fn video(&self, name: &str, seconds: u32, arguments: &str) -> PathBuf {
-        let (music, pictures) = (
-            format!("{MUSIC}:s=48000:d={seconds}"),
-            format!("testsrc=s=160x120:r=25:d={seconds}"),
-        );
+        let (music, pictures) =
+            (format!("{MUSIC}:s=48000:d={seconds}"), format!("testsrc=s=160x120:r=25:d={seconds}"));
         let path = self.path(name);
-        ffmpeg(
-            &["-f", "lavfi", "-i", &music, "-f", "lavfi", "-i", &pictures],
-            arguments,
-            &path,
-        );
+        ffmpeg(&["-f", "lavfi", "-i", &music, "-f", "lavfi", "-i", &pictures], arguments, &path);
         path
     }
 
     /// Makes a file of sound alone that takes long to convert and little room.
     pub(crate) fn long_sound(&self, name: &str, minutes: u32) -> PathBuf {
-        let (path, tone) = (
-            self.path(name),
-            format!("sine=f=440:r=48000:d={}", minutes * 60),
-        );
+        let (path, tone) = (self.path(name), format!("sine=f=440:r=48000:d={}", minutes * 60));
         ffmpeg(&["-f", "lavfi", "-i", &tone], "-ac 2 -c:a flac", &path);
         path
     }
@@ -75,32 +66,22 @@ impl Folder {
 /// The names of everything in a folder, sorted.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
 fn ffmpeg(inputs: &[&str], arguments: &str, output: &Path) {
     let mut command = Command::new("ffmpeg");
-    command
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(inputs)
-        .args(arguments.split_whitespace());
-    assert!(
-        command.arg(output).status().unwrap().success(),
-        "{command:?}"
-    );
+    command.args(["-v", "error", "-nostdin", "-y"]).args(inputs).args(arguments.split_whitespace());
+    assert!(command.arg(output).status().unwrap().success(), "{command:?}");
 }
 
 /// The samples of a sound file, as raw bytes.
 pub(crate) fn samples(path: &Path) -> Vec<u8> {
     let mut command = Command::new("ffmpeg");
-    command
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(path)
-        .args(["-f", "s16le", "-"]);
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(path).args(["-f", "s16le", "-"]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}");
     output.stdout

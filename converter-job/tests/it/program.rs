@@ -30,33 +30,21 @@ impl Ended {
 /// The program, before it is started.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_converter-job"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Converts a file with more arguments.
 pub(crate) fn local(video: &Path, mp3: &Path, arguments: &[&str]) -> Ended {
-    let child = program()
-        .arg("local")
-        .args([video, mp3])
-        .args(arguments)
-        .spawn()
-        .unwrap();
+    let child = program().arg("local").args([video, mp3]).args(arguments).spawn().unwrap();
     end(child)
 }
 
 /// Starts a conversion and waits until it is well on its way.
 pub(crate) fn local_at_work(video: &Path, mp3: &Path) -> Child {
     let mut command = program();
-    let mut child = command
-        .arg("local")
-        .args([video, mp3])
-        .args(["--progress", "json"])
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.arg("local").args([video, mp3]).args(["--progress", "json"]).spawn().unwrap();
     let mut progress = BufReader::new(child.stdout.take().unwrap()).lines();
     let moving = progress.find(|line| line.as_ref().is_ok_and(|line| line != "{\"percent\":0}"));
     assert!(moving.is_some(), "it ended too soon: {:?}", end(child));
@@ -68,16 +56,8 @@ pub(crate) fn local_at_work(video: &Path, mp3: &Path) -> Child {
 /// Waits for the end.
 pub(crate) fn end(mut child: Child) -> Ended {
     let mut log = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut log)
-        .unwrap();
-    Ended {
-        code: child.wait().unwrap().code(),
-        log,
-    }
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    Ended { code: child.wait().unwrap().code(), log }
 }
 
 /// Waits until `condition` holds.

@@ -20,64 +20,31 @@ fn refused(folder: &Folder, video: &Path, reason: &str) {
 
 fn is_refusal(ended: &Ended, reason: &str) {
     assert_eq!(ended.code, Some(65), "{ended:?}");
-    assert!(
-        ended
-            .line()
-            .starts_with(&format!("converter-job: failed: {reason}: ")),
-        "{ended:?}"
-    );
+    assert!(ended.line().starts_with(&format!("converter-job: failed: {reason}: ")), "{ended:?}");
 }
 
 #[test]
 fn files_that_are_no_media_say_so() {
     let folder = Folder::new();
     refused(&folder, &folder.file("empty.mp4", b""), "empty_file");
-    refused(
-        &folder,
-        &folder.file("text.mp4", b"plain text, renamed"),
-        "not_media",
-    );
-    refused(
-        &folder,
-        &folder.file("more.mp4", &b"plain text, renamed\n".repeat(9999)),
-        "not_media",
-    );
-    refused(
-        &folder,
-        &folder.file("zeros.mp4", &[0; 100_000]),
-        "not_media",
-    );
-    refused(
-        &folder,
-        &folder.file("header.wav", &wav(48_000, 2, 0)),
-        "not_media",
-    );
+    refused(&folder, &folder.file("text.mp4", b"plain text, renamed"), "not_media");
+    refused(&folder, &folder.file("more.mp4", &b"plain text, renamed\n".repeat(9999)), "not_media");
+    refused(&folder, &folder.file("zeros.mp4", &[0; 100_000]), "not_media");
+    refused(&folder, &folder.file("header.wav", &wav(48_000, 2, 0)), "not_media");
 }
 
 #[test]
 fn a_video_whose_index_is_missing_is_no_media() {
     let folder = Folder::new();
     let bytes = std::fs::read(folder.video("film.mp4", 3, "-c:v mpeg4 -c:a aac")).unwrap();
-    refused(
-        &folder,
-        &folder.file("cut.mp4", &bytes[..bytes.len() / 2]),
-        "not_media",
-    );
+    refused(&folder, &folder.file("cut.mp4", &bytes[..bytes.len() / 2]), "not_media");
 }
 
 #[test]
 fn a_video_without_sound_says_so() {
     let folder = Folder::new();
-    refused(
-        &folder,
-        &folder.video("silent.mp4", 1, "-c:v mpeg4 -an"),
-        "no_audio_track",
-    );
-    refused(
-        &folder,
-        &folder.video("silent.mkv", 1, "-c:v mpeg4 -an"),
-        "no_audio_track",
-    );
+    refused(&folder, &folder.video("silent.mp4", 1, "-c:v mpeg4 -an"), "no_audio_track");
+    refused(&folder, &folder.video("silent.mkv", 1, "-c:v mpeg4 -an"), "no_audio_track");
 }
 
 #[test]
@@ -91,23 +58,13 @@ fn encrypted_sound_says_so() {
 #[test]
 fn sound_outside_the_limits_says_so() {
     let folder = Folder::new();
-    for (name, rate, channels) in [
-        ("slow.wav", 1, 1),
-        ("fast.wav", 1_000_000_000, 1),
-        ("wide.wav", 48_000, 255),
-    ] {
-        refused(
-            &folder,
-            &folder.file(name, &wav(rate, channels, 100_000)),
-            "over_limits",
-        );
+    for (name, rate, channels) in
+        [("slow.wav", 1, 1), ("fast.wav", 1_000_000_000, 1), ("wide.wav", 48_000, 255)]
+    {
+        refused(&folder, &folder.file(name, &wav(rate, channels, 100_000)), "over_limits");
     }
     let tracks = format!("-an -map 0 {}", "-map 0:a ".repeat(40));
-    let many = folder.video(
-        "many.mkv",
-        1,
-        &format!("{} -c:a flac", tracks.replace("-an ", "")),
-    );
+    let many = folder.video("many.mkv", 1, &format!("{} -c:a flac", tracks.replace("-an ", "")));
     refused(&folder, &many, "over_limits");
 }
 
@@ -120,12 +77,7 @@ fn sound_longer_than_twelve_hours_is_refused_at_once() {
     let mut header = std::fs::read(&video).unwrap();
     header[40..44].copy_from_slice(&u32::to_le_bytes(bytes));
     std::fs::write(&video, header).unwrap();
-    OpenOptions::new()
-        .write(true)
-        .open(&video)
-        .unwrap()
-        .set_len(u64::from(bytes) + 44)
-        .unwrap();
+    OpenOptions::new().write(true).open(&video).unwrap().set_len(u64::from(bytes) + 44).unwrap();
     refused(&folder, &video, "over_limits");
 }
 
@@ -146,38 +98,21 @@ fn pictures_are_an_unsupported_format() {
         "-f",
         "image2",
     ]);
-    assert!(
-        command
-            .args(["-c:v", "png"])
-            .arg(&picture)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(command.args(["-c:v", "png"]).arg(&picture).status().unwrap().success());
     refused(&folder, &picture, "unsupported_format");
 }
 
 /// A file that nothing can open to read without waiting for us.
 fn trap(folder: &Folder) -> std::path::PathBuf {
     let trap = folder.path("victim.aac");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&trap)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&trap).status().unwrap().success());
     trap
 }
 
 /// Whether somebody has opened the trap. `O_NONBLOCK` makes our own opening fail while nobody has.
 fn sprung(trap: &Path) -> bool {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(nonblocking)
-        .open(trap)
-        .is_ok()
+    OpenOptions::new().write(true).custom_flags(nonblocking).open(trap).is_ok()
 }
 
 #[test]
@@ -192,10 +127,7 @@ fn a_playlist_never_opens_the_file_that_it_names() {
     );
     let playlists = [
         folder.file("hls.mp4", hls.as_bytes()),
-        folder.file(
-            "concat.mp4",
-            format!("ffconcat version 1.0\nfile '{named}'\n").as_bytes(),
-        ),
+        folder.file("concat.mp4", format!("ffconcat version 1.0\nfile '{named}'\n").as_bytes()),
         folder.file("dash.mp4", dash.as_bytes()),
         folder.file(
             "session.mp4",
@@ -208,10 +140,7 @@ fn a_playlist_never_opens_the_file_that_it_names() {
     }
     // The trap does catch: the `ffmpeg` command walks into it.
     let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg
-        .args(["-v", "quiet", "-nostdin", "-i"])
-        .arg(&playlists[0])
-        .args(["-f", "null", "-"]);
+    ffmpeg.args(["-v", "quiet", "-nostdin", "-i"]).arg(&playlists[0]).args(["-f", "null", "-"]);
     let mut ffmpeg = ffmpeg.stdout(Stdio::null()).spawn().unwrap();
     until("ffmpeg opens the file", || sprung(&trap).then_some(()));
     ffmpeg.kill().unwrap();

@@ -109,30 +109,19 @@ impl World {
 
     fn view(&self) -> Known {
         let pick = |wanted: &dyn Fn(&Conversion) -> bool| -> Vec<Conversion> {
-            self.records
-                .values()
-                .filter(|record| wanted(record))
-                .cloned()
-                .collect()
+            self.records.values().filter(|record| wanted(record)).cloned().collect()
         };
         let running = pick(&|record| record.state == State::Running);
         let is_running = |id| running.iter().any(|record: &Conversion| record.id == id);
-        let alive = self
-            .jobs
-            .values()
-            .filter(|job| job.phase.is_alive() && !is_running(job.conversion));
+        let alive =
+            self.jobs.values().filter(|job| job.phase.is_alive() && !is_running(job.conversion));
         Known {
             now: self.now,
-            limits: Limits {
-                jobs: CAP,
-                pending: SignedDuration::from_secs(60),
-            },
+            limits: Limits { jobs: CAP, pending: SignedDuration::from_secs(60) },
             absent_is_dead: self.absent_is_dead,
             jobs: self.jobs.values().cloned().collect(),
             due: pick(&|record| record.state == State::Queued && record.not_before <= self.now),
-            others: alive
-                .map(|job| self.records[&job.conversion].clone())
-                .collect(),
+            others: alive.map(|job| self.records[&job.conversion].clone()).collect(),
             running,
             unannounced: pick(&|record| !record.announced && !record.state.is_terminal()),
             unpublished: pick(&|record| !record.published && record.state == State::Succeeded),
@@ -210,11 +199,7 @@ impl World {
 
     fn end(&mut self, at: usize, phase: Phase) {
         let pod = self.pods.swap_remove(at);
-        if let Some(job) = self
-            .jobs
-            .get_mut(&pod.job)
-            .filter(|job| job.phase.is_alive())
-        {
+        if let Some(job) = self.jobs.get_mut(&pod.job).filter(|job| job.phase.is_alive()) {
             job.phase = phase;
         }
     }
@@ -244,10 +229,7 @@ impl World {
         };
         if pod.work_left > 0 {
             self.pods[at].work_left -= 1;
-            let progress = Change::Progress {
-                claim,
-                percent: Some(50),
-            };
+            let progress = Change::Progress { claim, percent: Some(50) };
             if self.change(pod.conversion, &progress).is_err() {
                 self.end(at, Phase::Complete);
             }
@@ -257,19 +239,10 @@ impl World {
     }
 
     fn claim(&mut self, at: usize, pod: &Pod) {
-        if let Some(job) = self
-            .jobs
-            .get_mut(&pod.job)
-            .filter(|job| job.phase.is_alive())
-        {
+        if let Some(job) = self.jobs.get_mut(&pod.job).filter(|job| job.phase.is_alive()) {
             job.phase = Phase::Running;
         }
-        match self.change(
-            pod.conversion,
-            &Change::Claim {
-                attempt: pod.attempt,
-            },
-        ) {
+        match self.change(pod.conversion, &Change::Claim { attempt: pod.attempt }) {
             Ok(record) => self.pods[at].claim = Some(record.claim),
             Err(_) => self.end(at, Phase::Complete),
         }
@@ -297,14 +270,7 @@ impl World {
             return;
         }
         let killed = faults && self.choices.one_in(4);
-        self.end(
-            at,
-            if killed {
-                Phase::Failed(Cause::Disruption)
-            } else {
-                Phase::Complete
-            },
-        );
+        self.end(at, if killed { Phase::Failed(Cause::Disruption) } else { Phase::Complete });
     }
 
     fn step(&mut self) {
@@ -345,18 +311,11 @@ impl World {
     }
 
     fn check_always(&self) {
-        let alive = self
-            .jobs
-            .values()
-            .filter(|job| job.phase.is_alive())
-            .count();
+        let alive = self.jobs.values().filter(|job| job.phase.is_alive()).count();
         assert!(alive <= CAP || !self.views_are_fresh, "{alive} jobs alive");
         for record in self.records.values() {
             let files = self.files.iter().filter(|file| file.0 == record.id).count();
-            assert!(
-                record.state != State::Succeeded || files >= 1,
-                "a result without a file"
-            );
+            assert!(record.state != State::Succeeded || files >= 1, "a result without a file");
         }
     }
 
@@ -394,19 +353,12 @@ impl World {
                 .values()
                 .filter(|record| record.state == State::Queued)
                 .map(|record| record.not_before);
-            let next = idle
-                .wake_at
-                .into_iter()
-                .chain(due.filter(|at| *at > self.now))
-                .min();
+            let next = idle.wake_at.into_iter().chain(due.filter(|at| *at > self.now)).min();
             if let Some(at) = next.filter(|_| self.pods.is_empty() || self.choices.one_in(10)) {
                 self.now = self.now.max(at);
             }
         }
-        panic!(
-            "not everything ended: {:#?}\n{:#?}",
-            self.records, self.jobs
-        );
+        panic!("not everything ended: {:#?}\n{:#?}", self.records, self.jobs);
     }
 
     /// Pods that never end by themselves: their jobs must be deleted.
@@ -417,11 +369,7 @@ impl World {
             self.now = decide(&known).wake_at.unwrap_or(self.now).max(self.now);
             self.pass(&self.view(), true);
         }
-        let alive: Vec<_> = self
-            .jobs
-            .values()
-            .filter(|job| job.phase.is_alive())
-            .collect();
+        let alive: Vec<_> = self.jobs.values().filter(|job| job.phase.is_alive()).collect();
         assert!(alive.is_empty(), "jobs that nobody needs: {alive:#?}");
     }
 

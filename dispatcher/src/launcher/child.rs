@@ -51,11 +51,7 @@ fn lock(known: &Mutex<Table>) -> MutexGuard<'_, Table> {
 impl Children {
     /// No children yet.
     pub fn new(config: ChildConfig) -> Self {
-        Self {
-            config,
-            known: Arc::default(),
-            changed: Arc::default(),
-        }
+        Self { config, known: Arc::default(), changed: Arc::default() }
     }
 
     pub(super) fn launch(&self, record: &Conversion) -> Result<(), Error> {
@@ -65,10 +61,7 @@ impl Children {
             return Ok(());
         }
         let child = self.command(record).spawn().map_err(|error| {
-            Error::Unavailable(format!(
-                "cannot start {}: {error}",
-                self.config.program.display()
-            ))
+            Error::Unavailable(format!("cannot start {}: {error}", self.config.program.display()))
         })?;
         let job = Job {
             name: name.clone(),
@@ -77,20 +70,8 @@ impl Children {
             phase: Phase::Running,
         };
         let kill = CancellationToken::new();
-        known.insert(
-            name.clone(),
-            Known {
-                job,
-                kill: kill.clone(),
-            },
-        );
-        tokio::spawn(watch(
-            child,
-            kill,
-            name,
-            self.known.clone(),
-            self.changed.clone(),
-        ));
+        known.insert(name.clone(), Known { job, kill: kill.clone() });
+        tokio::spawn(watch(child, kill, name, self.known.clone(), self.changed.clone()));
         Ok(())
     }
 
@@ -102,10 +83,7 @@ impl Children {
             .env("STORAGE_URL", &self.config.storage_url)
             .env("CONVERSION_ID", record.id.to_string())
             .env("ATTEMPT", record.attempt.to_string())
-            .env(
-                "RUN_LIMIT_SECONDS",
-                self.config.run_limit_seconds.to_string(),
-            )
+            .env("RUN_LIMIT_SECONDS", self.config.run_limit_seconds.to_string())
             .env("EXIT_WITH_STDIN", "true")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -115,10 +93,7 @@ impl Children {
     }
 
     pub(super) fn jobs(&self) -> Vec<Job> {
-        lock(&self.known)
-            .values()
-            .map(|known| known.job.clone())
-            .collect()
+        lock(&self.known).values().map(|known| known.job.clone()).collect()
     }
 
     pub(super) fn kill(&self, name: &str) {
@@ -130,10 +105,7 @@ impl Children {
     pub(super) fn forget(&self, ended: &[String]) {
         let mut known = lock(&self.known);
         for name in ended {
-            if known
-                .get(name)
-                .is_some_and(|known| !known.job.phase.is_alive())
-            {
+            if known.get(name).is_some_and(|known| !known.job.phase.is_alive()) {
                 known.remove(name);
             }
         }

@@ -43,20 +43,11 @@ impl Kubernetes {
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
         let changed = Arc::new(Notify::new());
         let jobs = watch(api.clone(), changed.clone(), token.clone());
-        let pods = watch(
-            Api::namespaced(client, &config.namespace),
-            changed.clone(),
-            token.clone(),
-        );
+        let pods =
+            watch(Api::namespaced(client, &config.namespace), changed.clone(), token.clone());
         jobs.wait_until_ready().await.map_err(unavailable)?;
         pods.wait_until_ready().await.map_err(unavailable)?;
-        Ok(Self {
-            config,
-            api,
-            jobs,
-            pods,
-            changed,
-        })
+        Ok(Self { config, api, jobs, pods, changed })
     }
 
     pub(super) async fn launch(&self, record: &Conversion) -> Result<(), Error> {
@@ -75,18 +66,13 @@ impl Kubernetes {
     async fn adopt(&self, wanted: &KubeJob) -> Result<(), Error> {
         let name = wanted.metadata.name.clone().unwrap_or_default();
         let Some(found) = self.api.get_opt(&name).await.map_err(unavailable)? else {
-            return Err(Error::Unavailable(format!(
-                "{name} went away while it was looked at"
-            )));
+            return Err(Error::Unavailable(format!("{name} went away while it was looked at")));
         };
         if found.metadata.deletion_timestamp.is_some() {
             return Err(Error::Unavailable(format!("{name} is still being deleted")));
         }
         let hash = |job: &KubeJob| {
-            job.metadata
-                .annotations
-                .as_ref()
-                .and_then(|all| all.get(SPEC_HASH).cloned())
+            job.metadata.annotations.as_ref().and_then(|all| all.get(SPEC_HASH).cloned())
         };
         if identity(&found) == identity(wanted) && hash(&found) == hash(wanted) {
             Ok(())
@@ -98,9 +84,7 @@ impl Kubernetes {
     pub(super) fn jobs(&self) -> Vec<Job> {
         let pods = self.pods.state();
         let ours = self.jobs.state();
-        ours.iter()
-            .filter_map(|job| phase::job(job, &pods))
-            .collect()
+        ours.iter().filter_map(|job| phase::job(job, &pods)).collect()
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
@@ -117,9 +101,7 @@ impl Kubernetes {
 }
 
 fn unavailable(error: impl std::error::Error) -> Error {
-    let cause = error
-        .source()
-        .map_or_else(String::new, |cause| format!(": {cause}"));
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     Error::Unavailable(format!("{error}{cause}"))
 }
 

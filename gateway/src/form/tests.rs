@@ -5,10 +5,7 @@ const TYPE: &str = "multipart/form-data; boundary=b";
 
 /// The name and the content of the file in a form that comes in pieces of `step` bytes.
 async fn read(form: &[u8], step: usize) -> Result<(Option<String>, Vec<u8>), Error> {
-    let chunks: Vec<_> = form
-        .chunks(step)
-        .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
-        .collect();
+    let chunks: Vec<_> = form.chunks(step).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
     let file = file(stream::iter(chunks).boxed(), TYPE).await?;
     let content: Vec<Bytes> = file.bytes.try_collect().await?;
     Ok((file.name, content.concat()))
@@ -22,10 +19,7 @@ fn part(head: &str, content: &str) -> String {
 async fn the_file_is_found_however_the_form_is_cut() {
     let tricky = "\r\n--\r\n--c\r\r\n-".repeat(9);
     let form = part("name=\"note\"", "hello")
-        + &part(
-            "name=\"file\"; filename=\"a.mp4\"; filename*=UTF-8''%C3%A4.mp4",
-            &tricky,
-        )
+        + &part("name=\"file\"; filename=\"a.mp4\"; filename*=UTF-8''%C3%A4.mp4", &tricky)
         + &part("name=\"after\"", "bye")
         + "--b--\r\n";
     for step in 1..form.len() {
@@ -51,10 +45,7 @@ async fn a_form_that_is_not_one_file_is_refused() {
         "--b--".to_owned(),
         String::new(),
     ] {
-        assert!(
-            matches!(read(form.as_bytes(), 7).await, Err(Error::BadRequest(_))),
-            "{form}"
-        );
+        assert!(matches!(read(form.as_bytes(), 7).await, Err(Error::BadRequest(_))), "{form}");
     }
     assert!(matches!(
         super::file(stream::empty().boxed(), "multipart/form-data").await,
@@ -72,10 +63,7 @@ async fn nothing_is_gathered_while_no_end_of_a_head_comes() {
             Ok(Bytes::from_static(&[b'x'; 1024]))
         });
         let body = stream::iter([Ok(Bytes::from_static(start.as_bytes()))]).chain(endless);
-        assert!(matches!(
-            file(body.boxed(), TYPE).await,
-            Err(Error::BadRequest(_))
-        ));
+        assert!(matches!(file(body.boxed(), TYPE).await, Err(Error::BadRequest(_))));
         assert!(fed.load(Ordering::Relaxed) < 2 * LONGEST_HEAD);
     }
 }

@@ -37,29 +37,15 @@ struct Wish {
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let conversions = warp::path!("v1" / "conversions");
-    let post = conversions
-        .and(warp::post())
-        .and(head(context))
-        .and(unread());
+    let post = conversions.and(warp::post()).and(head(context)).and(unread());
     let post = post.then(post_conversion).map(answer);
     let list = conversions.and(warp::get()).and(head(context));
     let list = list.and(warp::query()).then(list_conversions).map(answer);
-    let one = warp::path!("v1" / "conversions" / String)
-        .and(warp::get())
-        .and(head(context));
+    let one = warp::path!("v1" / "conversions" / String).and(warp::get()).and(head(context));
     let one = one.then(show_conversion).map(answer);
     let cancel = warp::path!("v1" / "conversions" / String / "cancel").and(warp::post());
-    let cancel = cancel
-        .and(head(context))
-        .then(cancel_conversion)
-        .map(answer);
-    post.or(list)
-        .unify()
-        .or(one)
-        .unify()
-        .or(cancel)
-        .unify()
-        .boxed()
+    let cancel = cancel.and(head(context)).then(cancel_conversion).map(answer);
+    post.or(list).unify().or(one).unify().or(cancel).unify().boxed()
 }
 
 async fn post_conversion(
@@ -69,10 +55,7 @@ async fn post_conversion(
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
     let idempotency = idempotency::key(&headers)?;
-    if headers
-        .typed_get::<ContentType>()
-        .is_none_or(|kind| kind != ContentType::json())
-    {
+    if headers.typed_get::<ContentType>().is_none_or(|kind| kind != ContentType::json()) {
         return Err(Error::UnsupportedMediaType(
             "The body is JSON: Content-Type: application/json.",
         ));
@@ -80,16 +63,9 @@ async fn post_conversion(
     let wish = body::short(body, LONGEST_WISH).await?;
     let wish: Wish = serde_json::from_slice(&wish).map_err(Error::bad_request)?;
     let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
-    let options = Options {
-        preset: preset.map_err(Error::bad_request)?.unwrap_or_default(),
-    };
+    let options = Options { preset: preset.map_err(Error::bad_request)?.unwrap_or_default() };
     let video = context.video(&identity, &wish.video).await?;
-    let new = NewConversion {
-        video: &video,
-        role: identity.role,
-        options,
-        idempotency,
-    };
+    let new = NewConversion { video: &video, role: identity.role, options, idempotency };
     let conversion = Conversion::new(ConversionId::generate(), new, Timestamp::now());
     // The client's disappearance must not come between the record and its announcement.
     let adding = context.to_the_end(add(context.clone(), conversion));
@@ -118,16 +94,8 @@ async fn list_conversions(
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
     let (state, page) = (query.state()?, query.page()?);
-    let conversions = context
-        .storage
-        .conversions(&identity.user, state, &page)
-        .await?;
-    let list = List::new(
-        conversions,
-        &page,
-        |record| record.id.to_string(),
-        ConversionView::from,
-    );
+    let conversions = context.storage.conversions(&identity.user, state, &page).await?;
+    let list = List::new(conversions, &page, |record| record.id.to_string(), ConversionView::from);
     Ok(json(&list).into_response())
 }
 
@@ -148,10 +116,7 @@ async fn cancel_conversion(
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
     let conversion = context.conversion(&identity, &id).await?;
-    let cancelled = context
-        .storage
-        .change(conversion.id, &Change::Cancel)
-        .await?;
+    let cancelled = context.storage.change(conversion.id, &Change::Cancel).await?;
     announcement::of_cancellation(&context, &cancelled).await;
     Ok(json(&ConversionView::from(cancelled)).into_response())
 }

@@ -11,23 +11,14 @@ use warp::{Filter, Reply, filters::BoxedFilter, reply::Response};
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let login = warp::path!("login").and(warp::post());
-    login
-        .and(head(context))
-        .then(login_at_auth)
-        .map(answer)
-        .boxed()
+    login.and(head(context)).then(login_at_auth).map(answer).boxed()
 }
 
 async fn login_at_auth(context: Arc<Context>, headers: HeaderMap) -> Result<Response, Error> {
     let credentials = headers.get(AUTHORIZATION).ok_or(Error::BadCredentials)?;
     let mut url = context.http.auth_url.clone();
     url.set_path("/login");
-    let asked = context
-        .auth
-        .post(url)
-        .header(AUTHORIZATION, credentials)
-        .send()
-        .await;
+    let asked = context.auth.post(url).header(AUTHORIZATION, credentials).send().await;
     let reply = asked.map_err(|error| Error::Unavailable(format!("auth: {error}")))?;
     let wait = reply.headers().get(RETRY_AFTER).cloned();
     match reply.status() {

@@ -28,9 +28,7 @@ use warp::{Filter, Reply, filters::BoxedFilter, reply::Response};
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let mp3 = warp::path!("v1" / "conversions" / String / "mp3");
-    let mp3 = mp3
-        .and(warp::get().or(warp::head()).unify())
-        .and(head(context));
+    let mp3 = mp3.and(warp::get().or(warp::head()).unify()).and(head(context));
     mp3.then(show_mp3).map(answer).boxed()
 }
 
@@ -54,9 +52,8 @@ pub(super) async fn send(
     let etag: ETag = format!("\"{}\"", mp3.sha256)
         .parse()
         .map_err(|_| Error::Internal("a hash is no tag".into()))?;
-    let known = headers
-        .typed_get::<IfNoneMatch>()
-        .is_some_and(|tags| !tags.precondition_passes(&etag));
+    let known =
+        headers.typed_get::<IfNoneMatch>().is_some_and(|tags| !tags.precondition_passes(&etag));
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -75,10 +72,9 @@ fn result(conversion: &Conversion) -> Result<&Mp3, Error> {
         (State::Queued | State::Running, ..) => Err(Error::NotReady(conversion.state)),
         (_, _, Some(failure)) => Err(Error::ConversionFailed(failure.reason.sentence())),
         (State::Cancelled, ..) => Err(Error::ConversionFailed("The conversion was cancelled.")),
-        _ => Err(Error::Internal(format!(
-            "conversion {} has ended without a result",
-            conversion.id
-        ))),
+        _ => {
+            Err(Error::Internal(format!("conversion {} has ended without a result", conversion.id)))
+        }
     }
 }
 
@@ -120,9 +116,9 @@ async fn open(context: &Context, mp3: &Mp3) -> Result<BlobReader, Error> {
             "MP3 {id} has {} bytes stored, {recorded} recorded",
             reader.length()
         ))),
-        Err(storage::Error::NotFound) => Err(Error::Internal(format!(
-            "MP3 {id} is recorded but not stored"
-        ))),
+        Err(storage::Error::NotFound) => {
+            Err(Error::Internal(format!("MP3 {id} is recorded but not stored")))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -159,9 +155,6 @@ fn checked(
 fn shared<S: Stream + Send>(stream: S) -> impl Stream<Item = S::Item> + Send + Sync {
     let mut stream = Mutex::new(Box::pin(stream));
     stream::poll_fn(move |cx| {
-        stream
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .poll_next_unpin(cx)
+        stream.get_mut().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(cx)
     })
 }

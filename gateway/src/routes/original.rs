@@ -25,9 +25,8 @@ struct Download {
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let upload = warp::path!("upload").and(warp::post()).and(head(context));
     let upload = upload.and(unread()).then(post_upload).map(answer);
-    let download = warp::path!("download")
-        .and(warp::get().or(warp::head()).unify())
-        .and(head(context));
+    let download =
+        warp::path!("download").and(warp::get().or(warp::head()).unify()).and(head(context));
     let download = download.and(warp::query()).then(get_download).map(answer);
     upload.or(download).unify().boxed()
 }
@@ -57,9 +56,7 @@ async fn get_download(
     query: Download,
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
-    let fid = query
-        .fid
-        .ok_or_else(|| Error::bad_request("fid is missing: the id of the MP3"))?;
+    let fid = query.fid.ok_or_else(|| Error::bad_request("fid is missing: the id of the MP3"))?;
     let conversion = context.storage.conversion_of_mp3(parse(&fid)?).await?;
     identity.must_own(&conversion.owner)?;
     mp3::send(&context, &conversion, &headers).await

@@ -35,16 +35,10 @@ pub(super) struct Wish {
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let videos = warp::path!("v1" / "videos");
     let post = videos.and(warp::post()).and(head(context));
-    let post = post
-        .and(warp::query())
-        .and(unread())
-        .then(post_video)
-        .map(answer);
+    let post = post.and(warp::query()).and(unread()).then(post_video).map(answer);
     let list = videos.and(warp::get()).and(head(context));
     let list = list.and(warp::query()).then(list_videos).map(answer);
-    let one = warp::path!("v1" / "videos" / String)
-        .and(warp::get())
-        .and(head(context));
+    let one = warp::path!("v1" / "videos" / String).and(warp::get()).and(head(context));
     let one = one.then(show_video).map(answer);
     post.or(list).unify().or(one).unify().boxed()
 }
@@ -69,19 +63,12 @@ pub(super) async fn parse(
     let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
     let preset = preset.map_err(Error::bad_request)?.unwrap_or_default();
     let disposition = headers.get(CONTENT_DISPOSITION);
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let is_form = |text: &&str| {
-        text.trim_start()
-            .to_ascii_lowercase()
-            .starts_with("multipart/form-data")
-    };
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form =
+        |text: &&str| text.trim_start().to_ascii_lowercase().starts_with("multipart/form-data");
     Ok(Upload {
         identity,
-        name: wish
-            .name
-            .or_else(|| disposition::file_name(disposition?.as_bytes())),
+        name: wish.name.or_else(|| disposition::file_name(disposition?.as_bytes())),
         options: Options { preset },
         key: idempotency::key(headers)?,
         length: headers.typed_get::<ContentLength>().map(|length| length.0),

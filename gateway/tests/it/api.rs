@@ -23,27 +23,16 @@ async fn what_belongs_to_somebody_else_does_not_exist() {
             answer.body
         };
         let foreign = ask(&theirs.id.to_string(), &theirs.video.to_string()).await;
-        assert_eq!(
-            foreign,
-            ask(&none.to_string(), &none.to_string()).await,
-            "{path}"
-        );
+        assert_eq!(foreign, ask(&none.to_string(), &none.to_string()).await, "{path}");
         assert_eq!(foreign, ask("1%00", "..%2f").await, "{path}");
     }
-    let request = stack
-        .ask("bob", Method::POST, "/v1/conversions")
-        .json(&json!({"video": theirs.video}));
+    let request =
+        stack.ask("bob", Method::POST, "/v1/conversions").json(&json!({"video": theirs.video}));
     Answer::of(request).await.is_problem(404, "not_found");
     for list in ["/v1/videos", "/v1/conversions"] {
-        assert_eq!(
-            stack.get("bob", list).await.json(),
-            json!({"items": [], "next": null})
-        );
+        assert_eq!(stack.get("bob", list).await.json(), json!({"items": [], "next": null}));
     }
-    assert_eq!(
-        stack.storage.conversion(theirs.id).await.unwrap().state,
-        State::Queued
-    );
+    assert_eq!(stack.storage.conversion(theirs.id).await.unwrap().state, State::Queued);
 }
 
 #[tokio::test]
@@ -60,101 +49,50 @@ async fn lists_come_in_pages_newest_first() {
     for (list, ids) in [("/v1/conversions", conversions), ("/v1/videos", videos)] {
         let (mut seen, mut sizes, mut cursor) = (Vec::new(), Vec::new(), String::new());
         loop {
-            let page = stack
-                .get("ada", &format!("{list}?limit=2{cursor}"))
-                .await
-                .json();
+            let page = stack.get("ada", &format!("{list}?limit=2{cursor}")).await.json();
             let items = page["items"].as_array().unwrap();
             sizes.push(items.len());
-            seen.extend(
-                items
-                    .iter()
-                    .map(|item| item["id"].as_str().unwrap().to_owned()),
-            );
+            seen.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
             let Some(next) = page["next"].as_str() else {
                 break;
             };
             cursor = format!("&cursor={next}");
         }
         assert_eq!((seen, sizes), (ids, vec![2, 2, 1]), "{list}");
-        stack
-            .get("ada", &format!("{list}?limit=0"))
-            .await
-            .is_problem(400, "bad_request");
-        stack
-            .get("ada", &format!("{list}?cursor=x"))
-            .await
-            .is_problem(400, "bad_request");
+        stack.get("ada", &format!("{list}?limit=0")).await.is_problem(400, "bad_request");
+        stack.get("ada", &format!("{list}?cursor=x")).await.is_problem(400, "bad_request");
     }
 }
 
 #[tokio::test]
 async fn a_list_shows_one_state() {
     let stack = Stack::start().await;
-    let (running, queued) = (
-        stack.upload("ada", "x").await,
-        stack.upload("ada", "y").await,
-    );
-    stack
-        .storage
-        .change(running.id, &Change::Dispatch { attempt: 1 })
-        .await
-        .unwrap();
-    for (state, ids) in [
-        ("running", vec![running.id]),
-        ("queued", vec![queued.id]),
-        ("failed", vec![]),
-    ] {
-        let list = stack
-            .get("ada", &format!("/v1/conversions?state={state}"))
-            .await
-            .json();
-        let shown: Vec<_> = list["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|item| item["id"].clone())
-            .collect();
-        assert_eq!(
-            shown,
-            ids.iter().map(|id| json!(id)).collect::<Vec<Value>>(),
-            "{state}"
-        );
+    let (running, queued) = (stack.upload("ada", "x").await, stack.upload("ada", "y").await);
+    stack.storage.change(running.id, &Change::Dispatch { attempt: 1 }).await.unwrap();
+    for (state, ids) in
+        [("running", vec![running.id]), ("queued", vec![queued.id]), ("failed", vec![])]
+    {
+        let list = stack.get("ada", &format!("/v1/conversions?state={state}")).await.json();
+        let shown: Vec<_> =
+            list["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+        assert_eq!(shown, ids.iter().map(|id| json!(id)).collect::<Vec<Value>>(), "{state}");
     }
-    stack
-        .get("ada", "/v1/conversions?state=lost")
-        .await
-        .is_problem(400, "bad_request");
+    stack.get("ada", "/v1/conversions?state=lost").await.is_problem(400, "bad_request");
 }
 
 #[tokio::test]
 async fn a_video_is_converted_again_with_other_options() {
     let stack = Stack::start().await;
     let video = stack.upload("ada", "x").await.video;
-    let ask = |body: Value| {
-        Answer::of(
-            stack
-                .ask("ada", Method::POST, "/v1/conversions")
-                .json(&body),
-        )
-    };
+    let ask =
+        |body: Value| Answer::of(stack.ask("ada", Method::POST, "/v1/conversions").json(&body));
     let answer = ask(json!({"video": video, "preset": "320"})).await;
-    assert_eq!(
-        (answer.status, answer.json()["preset"].as_str()),
-        (202, Some("320"))
-    );
+    assert_eq!((answer.status, answer.json()["preset"].as_str()), (202, Some("320")));
     assert!(stack.conversion_of(&answer).await.announced);
-    ask(json!({"video": video, "preset": "best"}))
-        .await
-        .is_problem(400, "bad_request");
-    ask(json!({"video": video, "speed": 2}))
-        .await
-        .is_problem(400, "bad_request");
+    ask(json!({"video": video, "preset": "best"})).await.is_problem(400, "bad_request");
+    ask(json!({"video": video, "speed": 2})).await.is_problem(400, "bad_request");
     ask(json!([])).await.is_problem(400, "bad_request");
-    stack
-        .post("ada", "/v1/conversions", "{}")
-        .await
-        .is_problem(415, "unsupported_media_type");
+    stack.post("ada", "/v1/conversions", "{}").await.is_problem(415, "unsupported_media_type");
 }
 
 #[tokio::test]
@@ -164,15 +102,9 @@ async fn a_conversion_is_cancelled_once_and_for_all() {
     let path = format!("/v1/conversions/{}/cancel", made.id);
     for _ in 0..2 {
         let answer = stack.post("ada", &path, "").await;
-        assert_eq!(
-            (answer.status, answer.json()["state"].as_str()),
-            (200, Some("cancelled"))
-        );
+        assert_eq!((answer.status, answer.json()["state"].as_str()), (200, Some("cancelled")));
     }
-    let shown = stack
-        .get("ada", &format!("/v1/conversions/{}", made.id))
-        .await
-        .json();
+    let shown = stack.get("ada", &format!("/v1/conversions/{}", made.id)).await.json();
     assert!(
         shown["finished_at"].is_string() && shown["mp3"].is_null() && shown["error"].is_null(),
         "{shown}"
@@ -182,21 +114,12 @@ async fn a_conversion_is_cancelled_once_and_for_all() {
 #[tokio::test]
 async fn wrong_addresses_and_methods_are_problems() {
     let stack = Stack::start().await;
-    for path in [
-        "/",
-        "/v1",
-        "/v1/videos/x/y",
-        "/v2/videos",
-        "/login/x",
-        "/%ff",
-    ] {
+    for path in ["/", "/v1", "/v1/videos/x/y", "/v2/videos", "/login/x", "/%ff"] {
         stack.get("ada", path).await.is_problem(404, "not_found");
     }
-    for (method, path) in [
-        (Method::GET, "/login"),
-        (Method::DELETE, "/v1/videos"),
-        (Method::PUT, "/upload"),
-    ] {
+    for (method, path) in
+        [(Method::GET, "/login"), (Method::DELETE, "/v1/videos"), (Method::PUT, "/upload")]
+    {
         let answer = Answer::of(stack.ask("ada", method, path)).await;
         answer.is_problem(405, "method_not_allowed");
         assert!(answer.header("allow").contains("POST"), "{answer:?}");
@@ -208,11 +131,7 @@ async fn wrong_addresses_and_methods_are_problems() {
 async fn an_answer_carries_the_id_of_its_request() {
     let stack = Stack::start().await;
     let ask = |id: &'static str| {
-        Answer::of(
-            stack
-                .request(Method::GET, "/healthz")
-                .header("x-request-id", id),
-        )
+        Answer::of(stack.request(Method::GET, "/healthz").header("x-request-id", id))
     };
     assert_eq!(ask("abc-1").await.header("x-request-id"), "abc-1");
     assert_ne!(ask("a b\"").await.header("x-request-id"), "a b\"");

@@ -21,10 +21,7 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn new(kid: &'static str) -> Self {
-        Self {
-            key: Ed25519KeyPair::generate().unwrap(),
-            kid,
-        }
+        Self { key: Ed25519KeyPair::generate().unwrap(), kid }
     }
 
     /// A token for this user that is good for ten minutes.
@@ -37,10 +34,7 @@ impl Signer {
         });
         let encode = |value: &Value| BASE64.encode(value.to_string());
         let content = format!("{}.{}", encode(&header), encode(&claims));
-        format!(
-            "{content}.{}",
-            BASE64.encode(self.key.sign(content.as_bytes()))
-        )
+        format!("{content}.{}", BASE64.encode(self.key.sign(content.as_bytes())))
     }
 
     fn jwk(&self) -> Value {
@@ -61,9 +55,7 @@ pub(crate) fn serve(listener: TcpListener, signer: &Signer) -> Arc<AtomicUsize> 
         count.fetch_add(1, Ordering::Relaxed);
         warp::reply::json(&keys).into_response()
     });
-    let login = warp::path!("login")
-        .and(warp::post())
-        .and(warp::header("authorization"));
+    let login = warp::path!("login").and(warp::post()).and(warp::header("authorization"));
     let login = login.map(|credentials: String| {
         let status = match credentials.as_str() {
             "Basic YWRhOmh1c2g=" => return "the-token".into_response(),
@@ -78,9 +70,5 @@ pub(crate) fn serve(listener: TcpListener, signer: &Signer) -> Arc<AtomicUsize> 
 
 /// An address at which nothing listens, for now.
 pub(crate) async fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -21,11 +21,7 @@ impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self {
-            status,
-            headers,
-            body: response.bytes().await.unwrap().to_vec(),
-        }
+        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -37,10 +33,7 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        let value = self
-            .headers
-            .get(name)
-            .unwrap_or_else(|| panic!("no {name}: {self:?}"));
+        let value = self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}"));
         value.to_str().unwrap()
     }
 
@@ -53,18 +46,11 @@ impl Answer {
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, code: &str) {
         let body = self.json();
-        assert_eq!(
-            (self.status, body["code"].as_str()),
-            (status, Some(code)),
-            "{body}"
-        );
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{body}");
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(body["status"], status);
         for field in ["type", "title", "detail"] {
-            assert!(
-                body[field].as_str().is_some_and(|text| !text.is_empty()),
-                "{field}: {body}"
-            );
+            assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {body}");
         }
     }
 }

@@ -9,13 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 
 async fn keyed(stack: &Stack, user: &str, path: &str, key: &str, body: &'static str) -> Answer {
-    Answer::of(
-        stack
-            .ask(user, Method::POST, path)
-            .header("idempotency-key", key)
-            .body(body),
-    )
-    .await
+    Answer::of(stack.ask(user, Method::POST, path).header("idempotency-key", key).body(body)).await
 }
 
 #[tokio::test]
@@ -32,10 +26,7 @@ async fn a_repeat_is_answered_as_the_first_time() {
         .header("idempotency-key", "k")
         .header("content-type", FORM)
         .body(form);
-    assert_eq!(
-        Answer::of(form).await.header("location"),
-        first.header("location")
-    );
+    assert_eq!(Answer::of(form).await.header("location"), first.header("location"));
     stack.settles_at(1).await;
 }
 
@@ -44,20 +35,14 @@ async fn a_key_stands_for_one_content() {
     let stack = Stack::start().await;
     let first = keyed(&stack, "ada", "/v1/videos", "k", "the video").await;
     assert_eq!(first.status, 202);
-    for (path, body) in [
-        ("/v1/videos", "the videO"),
-        ("/v1/videos", ""),
-        ("/v1/videos?preset=v0", "the video"),
-    ] {
-        keyed(&stack, "ada", path, "k", body)
-            .await
-            .is_problem(422, "idempotency_key_reused");
+    for (path, body) in
+        [("/v1/videos", "the videO"), ("/v1/videos", ""), ("/v1/videos?preset=v0", "the video")]
+    {
+        keyed(&stack, "ada", path, "k", body).await.is_problem(422, "idempotency_key_reused");
     }
     let other = keyed(&stack, "bob", "/v1/videos", "k", "the video").await;
     assert_ne!(other.id(), first.id());
-    keyed(&stack, "ada", "/v1/videos", "", "x")
-        .await
-        .is_problem(400, "bad_request");
+    keyed(&stack, "ada", "/v1/videos", "", "x").await.is_problem(400, "bad_request");
     stack.settles_at(2).await;
 }
 
@@ -73,10 +58,7 @@ async fn twenty_at_once_make_one_conversion() {
     stack.settles_at(1).await;
     for list in ["/v1/videos", "/v1/conversions"] {
         assert_eq!(
-            stack.get("ada", list).await.json()["items"]
-                .as_array()
-                .unwrap()
-                .len(),
+            stack.get("ada", list).await.json()["items"].as_array().unwrap().len(),
             1,
             "{list}"
         );
@@ -100,16 +82,12 @@ async fn another_conversion_of_a_video_is_made_once() {
     let stack = Stack::start().await;
     let video = stack.upload("ada", "x").await.video;
     let ask = |preset: &'static str| {
-        let request = stack
-            .ask("ada", Method::POST, "/v1/conversions")
-            .header("idempotency-key", "k");
+        let request =
+            stack.ask("ada", Method::POST, "/v1/conversions").header("idempotency-key", "k");
         Answer::of(request.json(&json!({"video": video, "preset": preset})))
     };
     let (first, again) = (ask("320").await, ask("320").await);
-    assert_eq!(
-        (first.status, again.status, first.id()),
-        (202, 202, again.id())
-    );
+    assert_eq!((first.status, again.status, first.id()), (202, 202, again.id()));
     assert_eq!(first.json()["preset"], "320");
     ask("v4").await.is_problem(422, "idempotency_key_reused");
 }

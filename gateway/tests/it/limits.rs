@@ -26,14 +26,9 @@ async fn a_declared_length_over_the_limit_is_refused_unread() {
     // The answer comes, and can be read, although the client sends on regardless.
     writing.write_all(&vec![0; 32 << 20]).await.unwrap();
     let mut answer = Vec::new();
-    tokio::io::AsyncReadExt::read_to_end(&mut reading, &mut answer)
-        .await
-        .unwrap();
+    tokio::io::AsyncReadExt::read_to_end(&mut reading, &mut answer).await.unwrap();
     let answer = String::from_utf8(answer).unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
     assert!(!answer.contains("100 Continue"));
     assert_eq!(stack.pending().await, 0);
 }
@@ -46,14 +41,9 @@ async fn a_body_is_counted_as_it_comes() {
             (0..count).map(|_| Ok::<_, std::io::Error>(vec![7; 10_000])),
         ))
     };
-    let fits = stack
-        .conversion_of(&stack.post("ada", "/v1/videos", chunks(10)).await)
-        .await;
+    let fits = stack.conversion_of(&stack.post("ada", "/v1/videos", chunks(10)).await).await;
     assert_eq!(stack.storage.video(fits.video).await.unwrap().length, LIMIT);
-    stack
-        .post("ada", "/v1/videos", chunks(11))
-        .await
-        .is_problem(413, "body_too_large");
+    stack.post("ada", "/v1/videos", chunks(11)).await.is_problem(413, "body_too_large");
     stack.settles_at(1).await;
 }
 
@@ -67,12 +57,8 @@ async fn a_form_is_counted_too() {
             .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
             .collect::<Vec<_>>(),
     );
-    let request = stack
-        .ask("ada", Method::POST, "/upload")
-        .header("content-type", FORM);
-    Answer::of(request.body(Body::wrap_stream(chunks)))
-        .await
-        .is_problem(413, "body_too_large");
+    let request = stack.ask("ada", Method::POST, "/upload").header("content-type", FORM);
+    Answer::of(request.body(Body::wrap_stream(chunks))).await.is_problem(413, "body_too_large");
     stack.settles_at(0).await;
 }
 
@@ -82,9 +68,7 @@ async fn a_request_for_a_conversion_is_short() {
     let request = stack
         .ask("ada", Method::POST, "/v1/conversions")
         .header("content-type", "application/json");
-    Answer::of(request.body(" ".repeat(20_000)))
-        .await
-        .is_problem(413, "body_too_large");
+    Answer::of(request.body(" ".repeat(20_000))).await.is_problem(413, "body_too_large");
 }
 
 #[tokio::test]
@@ -95,10 +79,7 @@ async fn uploads_beyond_the_room_wait_their_turn() {
         "POST /v1/videos HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-length: 4\r\n\r\nab"
     );
     let mut first = begun(stack.address, &head).await;
-    until("the upload has begun", async || {
-        stack.files("videos").len() == 1
-    })
-    .await;
+    until("the upload has begun", async || stack.files("videos").len() == 1).await;
     let mut second = begun(stack.address, &format!("{head}yz")).await;
     first.write_all(b"cd").await.unwrap();
     assert!(rest(&mut first).await.starts_with("HTTP/1.1 202"));

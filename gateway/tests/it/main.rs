@@ -1,11 +1,7 @@
 //! The gateway as its clients meet it: a real server over real stores in a temporary folder, and an
 //! auth of the test's own that signs tokens.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what fails here is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here is a failed test")]
 
 mod api;
 mod auth;

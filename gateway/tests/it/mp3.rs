@@ -14,40 +14,20 @@ fn sound() -> Vec<u8> {
 /// A conversion at work, with its first claim.
 async fn running(stack: &Stack) -> Conversion {
     let id = stack.upload("ada", "x").await.id;
-    stack
-        .storage
-        .change(id, &Change::Dispatch { attempt: 1 })
-        .await
-        .unwrap();
-    stack
-        .storage
-        .change(id, &Change::Claim { attempt: 1 })
-        .await
-        .unwrap()
+    stack.storage.change(id, &Change::Dispatch { attempt: 1 }).await.unwrap();
+    stack.storage.change(id, &Change::Claim { attempt: 1 }).await.unwrap()
 }
 
 /// What the converter does.
 async fn succeeded(stack: &Stack) -> (Conversion, Mp3) {
     let made = running(stack).await;
     let mp3 = made.id.mp3(made.claim);
-    let file = PendingKind::Mp3 {
-        mp3,
-        conversion: made.id,
-        claim: made.claim,
-    };
+    let file = PendingKind::Mp3 { mp3, conversion: made.id, claim: made.claim };
     let mut writer = stack.storage.create(file).await.unwrap();
     writer.append(sound().into()).await.unwrap();
     let blob = writer.finish().await.unwrap();
-    let mp3 = Mp3 {
-        id: mp3,
-        length: blob.length,
-        sha256: blob.sha256,
-        duration_ms: 1,
-    };
-    let change = Change::Succeed {
-        claim: made.claim,
-        mp3: mp3.clone(),
-    };
+    let mp3 = Mp3 { id: mp3, length: blob.length, sha256: blob.sha256, duration_ms: 1 };
+    let change = Change::Succeed { claim: made.claim, mp3: mp3.clone() };
     (stack.storage.change(made.id, &change).await.unwrap(), mp3)
 }
 
@@ -59,19 +39,12 @@ fn path(conversion: &Conversion) -> String {
 async fn an_mp3_comes_whole_by_both_addresses() {
     let stack = Stack::start().await;
     let (conversion, mp3) = succeeded(&stack).await;
-    let shown = stack
-        .get("ada", &format!("/v1/conversions/{}", conversion.id))
-        .await
-        .json();
+    let shown = stack.get("ada", &format!("/v1/conversions/{}", conversion.id)).await.json();
     assert_eq!(shown["mp3"]["url"], path(&conversion));
     assert_eq!(shown["mp3"]["sha256"], mp3.sha256.to_string());
     for path in [path(&conversion), format!("/download?fid={}", mp3.id)] {
         let answer = stack.get("ada", &path).await;
-        assert_eq!(
-            (answer.status, answer.body == sound()),
-            (200, true),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.body == sound()), (200, true), "{path}");
         assert_eq!(answer.header("content-type"), "audio/mpeg");
         assert_eq!(answer.header("content-length"), LENGTH.to_string());
         assert_eq!(answer.header("etag"), format!("\"{}\"", mp3.sha256));
@@ -86,14 +59,8 @@ async fn an_mp3_comes_whole_by_both_addresses() {
             (200, LENGTH.to_string().as_str())
         );
     }
-    stack
-        .get("ada", "/download")
-        .await
-        .is_problem(400, "bad_request");
-    stack
-        .get("ada", "/download?fid=507f1f77bcf86cd799439011")
-        .await
-        .is_problem(404, "not_found");
+    stack.get("ada", "/download").await.is_problem(400, "bad_request");
+    stack.get("ada", "/download?fid=507f1f77bcf86cd799439011").await.is_problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -101,17 +68,10 @@ async fn a_part_of_an_mp3_can_be_had() {
     let stack = Stack::start().await;
     let (conversion, mp3) = succeeded(&stack).await;
     let ask = |name: &'static str, value: String| {
-        Answer::of(
-            stack
-                .ask("ada", Method::GET, &path(&conversion))
-                .header(name, value),
-        )
+        Answer::of(stack.ask("ada", Method::GET, &path(&conversion)).header(name, value))
     };
     let part = ask("range", "bytes=2000000-".into()).await;
-    assert_eq!(
-        (part.status, part.header("content-range")),
-        (206, "bytes 2000000-2999999/3000000")
-    );
+    assert_eq!((part.status, part.header("content-range")), (206, "bytes 2000000-2999999/3000000"));
     assert_eq!(part.header("content-length"), "1000000");
     assert!(part.body == sound()[2_000_000..]);
     let past = ask("range", "bytes=3000000-".into()).await;
@@ -125,39 +85,20 @@ async fn a_part_of_an_mp3_can_be_had() {
 async fn an_mp3_that_is_not_there_is_explained() {
     let stack = Stack::start().await;
     let made = running(&stack).await;
-    stack
-        .get("ada", &path(&made))
-        .await
-        .is_problem(409, "not_ready");
-    let failure = Failure {
-        reason: Reason::NoAudioTrack,
-        detail: "secret".into(),
-    };
-    let failed = stack
-        .storage
-        .change(
-            made.id,
-            &Change::Fail {
-                claim: made.claim,
-                failure,
-            },
-        )
-        .await
-        .unwrap();
+    stack.get("ada", &path(&made)).await.is_problem(409, "not_ready");
+    let failure = Failure { reason: Reason::NoAudioTrack, detail: "secret".into() };
+    let failed =
+        stack.storage.change(made.id, &Change::Fail { claim: made.claim, failure }).await.unwrap();
     let answer = stack.get("ada", &path(&failed)).await;
     answer.is_problem(409, "conversion_failed");
     assert!(
         answer.text().contains(Reason::NoAudioTrack.sentence())
             && !answer.text().contains("secret")
     );
-    let shown = stack
-        .get("ada", &format!("/v1/conversions/{}", made.id))
-        .await;
+    let shown = stack.get("ada", &format!("/v1/conversions/{}", made.id)).await;
     assert_eq!(shown.json()["error"]["code"], "no_audio_track");
     assert!(!shown.text().contains("secret"));
-    let cancel = stack
-        .post("ada", &format!("/v1/conversions/{}/cancel", made.id), "")
-        .await;
+    let cancel = stack.post("ada", &format!("/v1/conversions/{}/cancel", made.id), "").await;
     cancel.is_problem(409, "already_final");
 }
 
@@ -169,24 +110,14 @@ async fn a_damaged_mp3_never_arrives_whole() {
     let mut bytes = sound();
     bytes[1_500_000] ^= 1;
     std::fs::write(&file, &bytes).unwrap();
-    let response = stack
-        .ask("ada", Method::GET, &path(&conversion))
-        .send()
-        .await
-        .unwrap();
+    let response = stack.ask("ada", Method::GET, &path(&conversion)).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.bytes().await.is_err());
     bytes.truncate(1_000_000);
     std::fs::write(&file, &bytes).unwrap();
     let answer = stack.get("ada", &path(&conversion)).await;
     answer.is_problem(500, "internal");
-    assert!(
-        !answer.text().contains(conversion.id.to_string().as_str()),
-        "{answer:?}"
-    );
+    assert!(!answer.text().contains(conversion.id.to_string().as_str()), "{answer:?}");
     std::fs::remove_file(&file).unwrap();
-    stack
-        .get("ada", &path(&conversion))
-        .await
-        .is_problem(500, "internal");
+    stack.get("ada", &path(&conversion)).await.is_problem(500, "internal");
 }

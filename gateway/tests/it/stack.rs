@@ -52,42 +52,26 @@ impl Stack {
         let queue = Queue::open(queue_url.unwrap_or(&url)).await.unwrap();
         let signer = Signer::new("one");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let auth_url = format!("http://{}", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let auth_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let fetched = crate::auth::serve(listener, &signer);
         let mut http = HttpConfig::new(auth_url);
         http.listen.set_port(0);
         adjust(&mut http);
-        let server = Server::with(http, storage.clone(), queue.clone())
-            .await
-            .unwrap();
+        let server = Server::with(http, storage.clone(), queue.clone()).await.unwrap();
         let (address, shutdown) = (server.address(), CancellationToken::new());
         let server = tokio::spawn(server.run(shutdown.clone()));
         let client = Client::builder().no_proxy().build().unwrap();
-        Self {
-            address,
-            storage,
-            queue,
-            signer,
-            fetched,
-            shutdown,
-            server,
-            client,
-            folder,
-        }
+        Self { address, storage, queue, signer, fetched, shutdown, server, client, folder }
     }
 
     /// A request without a token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client
-            .request(method, format!("http://{}{path}", self.address))
+        self.client.request(method, format!("http://{}{path}", self.address))
     }
 
     /// A request of this user.
     pub(crate) fn ask(&self, user: &str, method: Method, path: &str) -> RequestBuilder {
-        self.request(method, path)
-            .bearer_auth(self.signer.token(user))
+        self.request(method, path).bearer_auth(self.signer.token(user))
     }
 
     pub(crate) async fn get(&self, user: &str, path: &str) -> Answer {
@@ -117,13 +101,8 @@ impl Stack {
     }
 
     pub(crate) async fn conversion_of(&self, answer: &Answer) -> Conversion {
-        let id: ConversionId = answer
-            .header("location")
-            .rsplit_once('/')
-            .unwrap()
-            .1
-            .parse()
-            .unwrap();
+        let id: ConversionId =
+            answer.header("location").rsplit_once('/').unwrap().1.parse().unwrap();
         self.storage.conversion(id).await.unwrap()
     }
 
@@ -149,10 +128,7 @@ impl Stack {
 
 /// Waits for a condition.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let (limit, mut looks) = (
-        Instant::now() + PATIENCE,
-        interval(Duration::from_millis(5)),
-    );
+    let (limit, mut looks) = (Instant::now() + PATIENCE, interval(Duration::from_millis(5)));
     while !holds().await {
         assert!(Instant::now() < limit, "waited in vain until {what}");
         looks.tick().await;

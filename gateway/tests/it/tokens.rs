@@ -33,49 +33,32 @@ async fn every_bad_token_reads_the_same_everywhere() {
         for token in [&forged, &unknown, &shared, "x", ""] {
             let answer = Answer::of(stack.request(method.clone(), path).bearer_auth(token)).await;
             answer.is_problem(401, "unauthorized");
-            assert_eq!(
-                answer.header("www-authenticate"),
-                "Bearer error=\"invalid_token\""
-            );
+            assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
             bodies.push(answer.body);
         }
         bodies.push(Answer::of(stack.request(method.clone(), path)).await.body);
     }
     bodies.dedup();
     assert_eq!(bodies.len(), 1);
-    assert!(
-        stack.fetched.load(Ordering::Relaxed) <= 1,
-        "invented key names must not flood auth"
-    );
+    assert!(stack.fetched.load(Ordering::Relaxed) <= 1, "invented key names must not flood auth");
 }
 
 #[tokio::test]
 async fn auth_may_start_later_than_the_gateway() {
     let later = auth::nowhere().await;
-    let stack = Stack::with(
-        |http| http.auth_url.set_port(Some(later.port())).unwrap(),
-        None,
-    )
-    .await;
+    let stack = Stack::with(|http| http.auth_url.set_port(Some(later.port())).unwrap(), None).await;
     let answer = stack.get("ada", "/v1/videos").await;
     answer.is_problem(503, "unavailable");
     assert!(answer.headers.contains_key("retry-after"));
     auth::serve(TcpListener::bind(later).await.unwrap(), &stack.signer);
-    until("the keys have come", async || {
-        stack.get("ada", "/v1/videos").await.status == 200
-    })
-    .await;
+    until("the keys have come", async || stack.get("ada", "/v1/videos").await.status == 200).await;
 }
 
 #[tokio::test]
 async fn login_is_auths_answer() {
     let stack = Stack::start().await;
     let login = |user: &str, password: &str| {
-        Answer::of(
-            stack
-                .request(Method::POST, "/login")
-                .basic_auth(user, Some(password)),
-        )
+        Answer::of(stack.request(Method::POST, "/login").basic_auth(user, Some(password)))
     };
     let good = login("ada", "hush").await;
     assert_eq!((good.status, good.text()), (200, "the-token"));
@@ -84,22 +67,15 @@ async fn login_is_auths_answer() {
     bad.is_problem(401, "unauthorized");
     assert!(bad.header("www-authenticate").starts_with("Basic"));
     login("busy", "busy").await.is_problem(503, "busy");
-    Answer::of(stack.request(Method::POST, "/login"))
-        .await
-        .is_problem(401, "unauthorized");
+    Answer::of(stack.request(Method::POST, "/login")).await.is_problem(401, "unauthorized");
 }
 
 #[tokio::test]
 async fn login_without_auth_is_unavailable() {
     let nowhere = auth::nowhere().await;
-    let stack = Stack::with(
-        |http| http.auth_url.set_port(Some(nowhere.port())).unwrap(),
-        None,
-    )
-    .await;
-    let login = stack
-        .request(Method::POST, "/login")
-        .basic_auth("ada", Some("hush"));
+    let stack =
+        Stack::with(|http| http.auth_url.set_port(Some(nowhere.port())).unwrap(), None).await;
+    let login = stack.request(Method::POST, "/login").basic_auth("ada", Some("hush"));
     let answer = Answer::of(login).await;
     answer.is_problem(503, "unavailable");
     assert!(!answer.text().contains("127.0.0.1"), "{answer:?}");

@@ -35,13 +35,8 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Queued,
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     /// Whether it can never change again.
     pub const fn is_terminal(self) -> bool {
@@ -390,23 +385,14 @@ impl Conversion {
             }
             Cause::OutOfMemory if self.out_of_memory => {
                 let detail = "killed for memory in two attempts".to_owned();
-                self.fail(
-                    Failure {
-                        reason: Reason::OutOfMemory,
-                        detail,
-                    },
-                    now,
-                );
+                self.fail(Failure { reason: Reason::OutOfMemory, detail }, now);
             }
             Cause::OutOfMemory => self.out_of_memory = true,
             Cause::Trouble(detail) => {
                 self.failures += 1;
                 if self.failures >= MAX_FAILURES {
                     self.fail(
-                        Failure {
-                            reason: Reason::AttemptsExhausted,
-                            detail: detail.clone(),
-                        },
+                        Failure { reason: Reason::AttemptsExhausted, detail: detail.clone() },
                         now,
                     );
                 } else {
@@ -468,30 +454,12 @@ mod tests {
                 Change::Claim { attempt: 1 },
             ],
         );
-        let late = Change::Succeed {
-            claim: 1,
-            mp3: mp3(&twice, 1),
-        };
-        assert_eq!(
-            twice.apply(&late, Timestamp::UNIX_EPOCH),
-            Err(Refused::Superseded)
-        );
-        let done = after(
-            &twice,
-            &[Change::Succeed {
-                claim: 2,
-                mp3: mp3(&twice, 2),
-            }],
-        );
+        let late = Change::Succeed { claim: 1, mp3: mp3(&twice, 1) };
+        assert_eq!(twice.apply(&late, Timestamp::UNIX_EPOCH), Err(Refused::Superseded));
+        let done = after(&twice, &[Change::Succeed { claim: 2, mp3: mp3(&twice, 2) }]);
         assert_eq!(done.state, State::Succeeded);
-        let again = Change::Succeed {
-            claim: 2,
-            mp3: mp3(&twice, 2),
-        };
-        assert_eq!(
-            done.apply(&again, Timestamp::UNIX_EPOCH),
-            Ok(Applied::Already)
-        );
+        let again = Change::Succeed { claim: 2, mp3: mp3(&twice, 2) };
+        assert_eq!(done.apply(&again, Timestamp::UNIX_EPOCH), Ok(Applied::Already));
     }
 
     #[test]
@@ -502,23 +470,15 @@ mod tests {
                 &record,
                 &[
                     Change::Dispatch { attempt },
-                    Change::Release {
-                        attempt,
-                        cause: Cause::Disruption,
-                    },
+                    Change::Release { attempt, cause: Cause::Disruption },
                 ],
             );
         }
         assert_eq!((record.state, record.failures), (State::Queued, 0));
         for attempt in 11..=13 {
             let cause = Cause::Trouble("disk".to_owned());
-            record = after(
-                &record,
-                &[
-                    Change::Dispatch { attempt },
-                    Change::Release { attempt, cause },
-                ],
-            );
+            record =
+                after(&record, &[Change::Dispatch { attempt }, Change::Release { attempt, cause }]);
         }
         assert_eq!(record.failure.unwrap().reason, Reason::AttemptsExhausted);
     }
@@ -529,10 +489,7 @@ mod tests {
             &queued(),
             &[
                 Change::Dispatch { attempt: 1 },
-                Change::Release {
-                    attempt: 1,
-                    cause: Cause::OutOfMemory,
-                },
+                Change::Release { attempt: 1, cause: Cause::OutOfMemory },
             ],
         );
         assert_eq!((first.state, first.out_of_memory), (State::Queued, true));
@@ -540,10 +497,7 @@ mod tests {
             &first,
             &[
                 Change::Dispatch { attempt: 2 },
-                Change::Release {
-                    attempt: 2,
-                    cause: Cause::OutOfMemory,
-                },
+                Change::Release { attempt: 2, cause: Cause::OutOfMemory },
             ],
         );
         assert_eq!(second.failure.unwrap().reason, Reason::OutOfMemory);
@@ -556,21 +510,12 @@ mod tests {
             &[
                 Change::Dispatch { attempt: 1 },
                 Change::Claim { attempt: 1 },
-                Change::Release {
-                    attempt: 1,
-                    cause: Cause::Disruption,
-                },
+                Change::Release { attempt: 1, cause: Cause::Disruption },
                 Change::Dispatch { attempt: 2 },
             ],
         );
-        let late = Change::Succeed {
-            claim: 1,
-            mp3: mp3(&back, 1),
-        };
-        assert_eq!(
-            back.apply(&late, Timestamp::UNIX_EPOCH),
-            Err(Refused::Superseded)
-        );
+        let late = Change::Succeed { claim: 1, mp3: mp3(&back, 1) };
+        assert_eq!(back.apply(&late, Timestamp::UNIX_EPOCH), Err(Refused::Superseded));
     }
 
     fn any_change() -> impl Strategy<Value = Change> {
@@ -580,10 +525,7 @@ mod tests {
             Just(Cause::OutOfMemory),
             Just(Cause::NeverStarted(String::new())),
         ];
-        let failure = Failure {
-            reason: Reason::NotMedia,
-            detail: String::new(),
-        };
+        let failure = Failure { reason: Reason::NotMedia, detail: String::new() };
         let mp3 = Mp3 {
             id: Mp3Id::from(uuid::Uuid::nil()),
             length: 0,
@@ -596,18 +538,9 @@ mod tests {
             Just(Change::Cancel),
             (0..4_u32).prop_map(|attempt| Change::Dispatch { attempt }),
             (0..4_u32).prop_map(|attempt| Change::Claim { attempt }),
-            (0..4_u32).prop_map(|claim| Change::Progress {
-                claim,
-                percent: Some(200)
-            }),
-            (0..4_u32).prop_map(move |claim| Change::Succeed {
-                claim,
-                mp3: mp3.clone()
-            }),
-            (0..4_u32).prop_map(move |claim| Change::Fail {
-                claim,
-                failure: failure.clone()
-            }),
+            (0..4_u32).prop_map(|claim| Change::Progress { claim, percent: Some(200) }),
+            (0..4_u32).prop_map(move |claim| Change::Succeed { claim, mp3: mp3.clone() }),
+            (0..4_u32).prop_map(move |claim| Change::Fail { claim, failure: failure.clone() }),
             (0..4_u32, cause).prop_map(|(attempt, cause)| Change::Release { attempt, cause }),
         ]
     }

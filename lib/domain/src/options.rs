@@ -38,15 +38,8 @@ pub struct UnknownPreset(pub String);
 
 impl Preset {
     /// Every preset, best first.
-    pub const ALL: [Self; 7] = [
-        Self::V0,
-        Self::Cbr320,
-        Self::Cbr256,
-        Self::V2,
-        Self::Cbr192,
-        Self::V4,
-        Self::Cbr128,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::V0, Self::Cbr320, Self::Cbr256, Self::V2, Self::Cbr192, Self::V4, Self::Cbr128];
 
     /// The name that users type.
     pub const fn name(self) -> &'static str {

@@ -142,13 +142,7 @@ mod tests {
 
     #[test]
     fn exit_codes_are_read_back() {
-        for exit in [
-            Exit::Done,
-            Exit::BadInput,
-            Exit::Deadline,
-            Exit::Trouble,
-            Exit::OutOfMemory,
-        ] {
+        for exit in [Exit::Done, Exit::BadInput, Exit::Deadline, Exit::Trouble, Exit::OutOfMemory] {
             assert_eq!(Exit::from_code(exit.code().into()), exit);
         }
         assert_eq!(Exit::from_code(137), Exit::Trouble);
@@ -156,11 +150,7 @@ mod tests {
 
     #[test]
     fn the_code_is_the_serialised_name() {
-        for reason in [
-            Reason::EmptyFile,
-            Reason::UnsupportedFormat,
-            Reason::AttemptsExhausted,
-        ] {
+        for reason in [Reason::EmptyFile, Reason::UnsupportedFormat, Reason::AttemptsExhausted] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
         }
     }

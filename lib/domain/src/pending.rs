@@ -61,10 +61,7 @@ pub fn verdict(pending: &Pending, conversion: Option<&Conversion>, now: Timestam
         (PendingKind::Video { .. }, None) => Verdict::Keep,
         (PendingKind::Mp3 { .. }, None) => gone(silence),
         (PendingKind::Mp3 { mp3, claim, .. }, Some(conversion)) => {
-            let named = conversion
-                .mp3
-                .as_ref()
-                .is_some_and(|result| result.id == mp3);
+            let named = conversion.mp3.as_ref().is_some_and(|result| result.id == mp3);
             if named {
                 Verdict::Forget
             } else if conversion.state.is_terminal() || claim < conversion.claim {
@@ -78,9 +75,5 @@ pub fn verdict(pending: &Pending, conversion: Option<&Conversion>, now: Timestam
 }
 
 fn gone(silence: SignedDuration) -> Verdict {
-    if silence > WRITER_LIFE {
-        Verdict::DeleteAndForget
-    } else {
-        Verdict::Delete
-    }
+    if silence > WRITER_LIFE { Verdict::DeleteAndForget } else { Verdict::Delete }
 }

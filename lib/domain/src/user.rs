@@ -28,11 +28,7 @@ impl TryFrom<String> for UserName {
     fn try_from(name: String) -> Result<Self, BadUserName> {
         let length = name.chars().count();
         let clean = name.trim() == name && !name.chars().any(|c| c == ':' || c.is_control());
-        if (1..=64).contains(&length) && clean {
-            Ok(Self(name))
-        } else {
-            Err(BadUserName)
-        }
+        if (1..=64).contains(&length) && clean { Ok(Self(name)) } else { Err(BadUserName) }
     }
 }
 

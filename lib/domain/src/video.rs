@@ -48,11 +48,8 @@ impl From<String> for FileName {
     /// Keeps what is harmless of any text; what leaves nothing becomes `video`.
     fn from(text: String) -> Self {
         let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
-        let kept: String = last
-            .chars()
-            .filter(|c| !c.is_control() && !formats_text(*c))
-            .take(255)
-            .collect();
+        let kept: String =
+            last.chars().filter(|c| !c.is_control() && !formats_text(*c)).take(255).collect();
         match kept.trim() {
             "" | "." | ".." => Self("video".to_owned()),
             name => Self(name.to_owned()),
@@ -133,10 +130,7 @@ mod tests {
         assert_eq!(clean("C:\\films\\holiday.mp4"), "holiday.mp4");
         assert_eq!(clean("gpj.\u{202e}4pm"), "gpj.4pm");
         assert_eq!(clean(".."), "video");
-        assert_eq!(
-            FileName::from("фильм.tar.mp4".to_owned()).mp3(),
-            "фильм.tar.mp3"
-        );
+        assert_eq!(FileName::from("фильм.tar.mp4".to_owned()).mp3(), "фильм.tar.mp3");
         assert_eq!(FileName::from(".mp4".to_owned()).mp3(), ".mp4.mp3");
     }
 

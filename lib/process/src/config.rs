@@ -25,10 +25,7 @@ impl Settings {
 
     /// Reads from anything that maps a name to a text.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
-        Self {
-            lookup: Box::new(lookup),
-            faults: Vec::new(),
-        }
+        Self { lookup: Box::new(lookup), faults: Vec::new() }
     }
 
     /// The setting, if it is set to something.
@@ -63,14 +60,10 @@ impl Settings {
         if let Some(path) = (self.lookup)(&format!("{name}_FILE")) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => return Some(text.trim_end().into()),
-                Err(fault) => self
-                    .faults
-                    .push(format!("{name}_FILE: cannot read {path}: {fault}")),
+                Err(fault) => self.faults.push(format!("{name}_FILE: cannot read {path}: {fault}")),
             }
         }
-        (self.lookup)(name)
-            .filter(|text| !text.is_empty())
-            .map(Into::into)
+        (self.lookup)(name).filter(|text| !text.is_empty()).map(Into::into)
     }
 
     /// Adds a fault that the caller found.
@@ -99,10 +92,7 @@ mod tests {
             Settings::from_lookup(|name| (name == "PORT").then(|| "many".to_owned()));
         let port = settings.or("PORT", 80_u16);
         let url = settings.required::<String>("URL", "the address of the store");
-        let faults = settings
-            .finish(url.map(|url| (port, url)))
-            .unwrap_err()
-            .to_string();
+        let faults = settings.finish(url.map(|url| (port, url))).unwrap_err().to_string();
         assert!(
             faults.contains("PORT: invalid digit") && faults.contains("URL is not set"),
             "{faults}"

@@ -10,10 +10,7 @@ use tokio_util::sync::CancellationToken;
 pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancelled = token.clone();
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} };
         next().await;

@@ -62,11 +62,7 @@ impl Delivery {
         deliveries: u32,
         handle: Handle,
     ) -> Self {
-        Self {
-            message,
-            deliveries,
-            handle,
-        }
+        Self { message, deliveries, handle }
     }
 
     /// What it says; an error where a foreign producer sent something else, to be rejected.

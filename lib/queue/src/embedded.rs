@@ -57,9 +57,7 @@ impl Embedded {
             held: Mutex::default(),
             consumers: AtomicU64::new(0),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     pub(crate) async fn publish(&self, message: &Message) -> Result<(), Error> {
@@ -68,9 +66,7 @@ impl Embedded {
         let shared = self.shared.clone();
         let publishing = detached(async move { shared.publish(topic, &id, body.as_bytes()).await });
         let late = |_| Err(Error::Unavailable("messages.sqlite is busy".to_owned()));
-        time::timeout(PUBLISH_TIMEOUT, publishing)
-            .await
-            .unwrap_or_else(late)
+        time::timeout(PUBLISH_TIMEOUT, publishing).await.unwrap_or_else(late)
     }
 
     pub(crate) fn consume(&self, topic: Topic) -> Consumer {
@@ -128,9 +124,7 @@ impl Handle {
         let reason = reason.to_owned();
         let settling = async move {
             let table = &self.shared.table;
-            table
-                .bury(self.row, self.topic, &reason, LONGEST_QUEUE)
-                .await?;
+            table.bury(self.row, self.topic, &reason, LONGEST_QUEUE).await?;
             self.release();
             Ok(())
         };

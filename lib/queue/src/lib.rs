@@ -65,9 +65,7 @@ impl Queue {
         match url.split_once(':') {
             Some(("amqp" | "amqps", _)) => Rabbit::open(url).map(Self::Rabbit),
             Some(("file", folder)) => Embedded::open(folder).await.map(Self::Embedded),
-            _ => Err(Error::Address(
-                "it starts with amqp:, amqps: or file:".to_owned(),
-            )),
+            _ => Err(Error::Address("it starts with amqp:, amqps: or file:".to_owned())),
         }
     }
 

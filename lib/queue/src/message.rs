@@ -141,10 +141,9 @@ impl Message {
     /// An id that follows from what the message says: said again, it has the same id.
     pub fn id(&self) -> Uuid {
         match self {
-            Self::Video(VideoMessage {
-                conversion: Some(id),
-                ..
-            }) => Uuid::new_v5(&id.uuid(), b"video"),
+            Self::Video(VideoMessage { conversion: Some(id), .. }) => {
+                Uuid::new_v5(&id.uuid(), b"video")
+            }
             Self::Video(foreign) => Uuid::new_v5(&FOREIGN_VIDEO, foreign.video_fid.as_bytes()),
             Self::Mp3(mp3) => mp3.event.uuid(),
             Self::Control(control) => Uuid::new_v5(&control.conversion.uuid(), b"control"),
@@ -191,11 +190,7 @@ impl Message {
 }
 
 fn wire<Body: Serialize>(kind: &str, body: &Body) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Wire {
-        kind,
-        version: VERSION,
-        body,
-    })
+    serde_json::to_string(&Wire { kind, version: VERSION, body })
 }
 
 #[cfg(test)]

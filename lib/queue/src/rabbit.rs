@@ -41,10 +41,7 @@ impl Rabbit {
         let uri = url.parse::<AMQPUri>().map_err(|_| {
             Error::Address("it is not amqp://user:password@host:port/vhost".to_owned())
         })?;
-        let broker = Arc::new(Broker {
-            uri: link::tuned(uri),
-            warned: Warned::default(),
-        });
+        let broker = Arc::new(Broker { uri: link::tuned(uri), warned: Warned::default() });
         let publisher = Arc::new(Publisher::start(broker.clone()));
         Ok(Self { broker, publisher })
     }
@@ -59,15 +56,8 @@ impl Rabbit {
             .with_type(topic.name().into())
             .with_timestamp(now.unsigned_abs())
             .with_app_id(APP_ID.into());
-        self.send(
-            Queue {
-                topic,
-                role: Role::Main,
-            },
-            message.to_json()?.as_bytes(),
-            properties,
-        )
-        .await
+        self.send(Queue { topic, role: Role::Main }, message.to_json()?.as_bytes(), properties)
+            .await
     }
 
     pub(crate) fn consume(&self, topic: Topic) -> Consumer {
@@ -83,9 +73,7 @@ impl Rabbit {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), Error> {
-        self.publisher
-            .send(queue, body, properties, Instant::now() + PUBLISH_TIMEOUT)
-            .await
+        self.publisher.send(queue, body, properties, Instant::now() + PUBLISH_TIMEOUT).await
     }
 }
 

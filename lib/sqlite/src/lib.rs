@@ -54,10 +54,7 @@ pub async fn open(path: &Path, migrations: EmbeddedMigrations) -> Result<Pool, E
     config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::new_with_config(shown.clone(), config);
     let opened = async {
-        let pool = Bb8Pool::builder()
-            .max_size(CONNECTIONS)
-            .build(manager)
-            .await?;
+        let pool = Bb8Pool::builder().max_size(CONNECTIONS).build(manager).await?;
         pool.get().await.map(drop).map_err(|error| match error {
             bb8::RunError::User(error) => error,
             bb8::RunError::TimedOut => PoolError::ConnectionError(ConnectionError::BadConnection(
@@ -66,22 +63,14 @@ pub async fn open(path: &Path, migrations: EmbeddedMigrations) -> Result<Pool, E
         })?;
         Ok(pool)
     };
-    let pool = opened.await.map_err(|cause| Error::Open {
-        path: shown.clone(),
-        cause,
-    })?;
-    migrate(&pool, migrations)
-        .await
-        .map_err(|cause| Error::Migrate { path: shown, cause })?;
+    let pool = opened.await.map_err(|cause| Error::Open { path: shown.clone(), cause })?;
+    migrate(&pool, migrations).await.map_err(|cause| Error::Migrate { path: shown, cause })?;
     Ok(pool)
 }
 
 async fn connect(url: String) -> ConnectionResult<Connection> {
     let mut connection = Connection::establish(&url).await?;
-    connection
-        .batch_execute(PRAGMAS)
-        .await
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection.batch_execute(PRAGMAS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 

@@ -78,13 +78,7 @@ impl BlobWriter {
             Storage::Mongo(store) => Sink::Mongo(mongo::Writer::new(store.clone(), name)),
             Storage::Embedded(store) => Sink::Embedded(embedded::Writer::new(store, name).await?),
         };
-        Ok(Self {
-            sink,
-            storage,
-            file,
-            touched: Instant::now(),
-            sound: true,
-        })
+        Ok(Self { sink, storage, file, touched: Instant::now(), sound: true })
     }
 
     /// Appends bytes. Returns when there is room for more, so a slow store slows its client down.
@@ -218,11 +212,7 @@ impl BlobReader {
         let steps = (range.start..end).step_by(STREAM_STEP);
         let read = move |start| {
             let reader = self.clone();
-            async move {
-                reader
-                    .read_at(start, (end - start).min(STREAM_STEP as u64))
-                    .await
-            }
+            async move { reader.read_at(start, (end - start).min(STREAM_STEP as u64)).await }
         };
         stream::iter(steps).map(read).buffered(STREAM_AHEAD)
     }

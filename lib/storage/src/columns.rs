@@ -26,10 +26,7 @@ impl From<&Conversion> for Columns {
     fn from(record: &Conversion) -> Self {
         Self {
             owner: record.owner.to_string(),
-            key: record
-                .idempotency
-                .as_ref()
-                .map(|idempotency| idempotency.key.clone()),
+            key: record.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
             video: record.video.to_string(),
             mp3: record.mp3.as_ref().map(|mp3| mp3.id.to_string()),
             state: record.state.as_str(),

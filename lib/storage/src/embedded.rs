@@ -44,17 +44,11 @@ impl Embedded {
         let pool = sqlite::open(&folder.join("records.sqlite"), MIGRATIONS)
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        Ok(Self {
-            folder: folder.into(),
-            pool,
-        })
+        Ok(Self { folder: folder.into(), pool })
     }
 
     async fn connection(&self) -> Result<Connection<'_>, Error> {
-        self.pool
-            .get()
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))
+        self.pool.get().await.map_err(|error| Error::Unavailable(error.to_string()))
     }
 
     pub(crate) async fn mark(&self, marker: &Pending) -> Result<(), Error> {
@@ -64,10 +58,7 @@ impl Embedded {
             pending::body.eq(json(marker)?),
         );
         let mut connection = self.connection().await?;
-        diesel::insert_into(pending::table)
-            .values(row)
-            .execute(&mut connection)
-            .await?;
+        diesel::insert_into(pending::table).values(row).execute(&mut connection).await?;
         Ok(())
     }
 
@@ -78,26 +69,18 @@ impl Embedded {
         );
         let mut connection = self.connection().await?;
         let marked = pending::table.find(Name::from(marker.kind).id());
-        Ok(diesel::update(marked)
-            .set(row)
-            .execute(&mut connection)
-            .await?
-            == 1)
+        Ok(diesel::update(marked).set(row).execute(&mut connection).await? == 1)
     }
 
     pub(crate) async fn forget(&self, name: Name) -> Result<(), Error> {
         let mut connection = self.connection().await?;
-        diesel::delete(pending::table.find(name.id()))
-            .execute(&mut connection)
-            .await?;
+        diesel::delete(pending::table.find(name.id())).execute(&mut connection).await?;
         Ok(())
     }
 
     pub(crate) async fn pending(&self, limit: u32) -> Result<Vec<Pending>, Error> {
-        let query = pending::table
-            .select(pending::body)
-            .order(pending::touched_at)
-            .limit(limit.into());
+        let query =
+            pending::table.select(pending::body).order(pending::touched_at).limit(limit.into());
         parse_all(query.load(&mut self.connection().await?).await?)
     }
 
@@ -108,27 +91,20 @@ impl Embedded {
             videos::body.eq(json(video)?),
         );
         let mut connection = self.connection().await?;
-        let inserted = diesel::insert_into(videos::table)
-            .values(row)
-            .execute(&mut connection)
-            .await;
+        let inserted =
+            diesel::insert_into(videos::table).values(row).execute(&mut connection).await;
         if_new(inserted).map(drop)
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
         let mut connection = self.connection().await?;
-        diesel::delete(videos::table.find(id.to_string()))
-            .execute(&mut connection)
-            .await?;
+        diesel::delete(videos::table.find(id.to_string())).execute(&mut connection).await?;
         Ok(())
     }
 
     pub(crate) async fn video(&self, id: VideoId) -> Result<Option<Video>, Error> {
         let query = videos::table.find(id.to_string()).select(videos::body);
-        let body: Option<String> = query
-            .first(&mut self.connection().await?)
-            .await
-            .optional()?;
+        let body: Option<String> = query.first(&mut self.connection().await?).await.optional()?;
         body.as_deref().map(parse).transpose()
     }
 
@@ -158,10 +134,8 @@ impl Embedded {
             conversions::body.eq(json(record)?),
         );
         let mut connection = self.connection().await?;
-        let inserted = diesel::insert_into(conversions::table)
-            .values(row)
-            .execute(&mut connection)
-            .await;
+        let inserted =
+            diesel::insert_into(conversions::table).values(row).execute(&mut connection).await;
         if_new(inserted)
     }
 
@@ -172,29 +146,21 @@ impl Embedded {
         let query = conversions::table
             .find(id.to_string())
             .select((conversions::version, conversions::body));
-        let row: Option<(i64, String)> = query
-            .first(&mut self.connection().await?)
-            .await
-            .optional()?;
-        row.map(|(version, body)| Ok((version, parse(&body)?)))
-            .transpose()
+        let row: Option<(i64, String)> =
+            query.first(&mut self.connection().await?).await.optional()?;
+        row.map(|(version, body)| Ok((version, parse(&body)?))).transpose()
     }
 
     pub(crate) async fn replace(&self, version: i64, next: &Conversion) -> Result<bool, Error> {
-        let read = conversions::table
-            .find(next.id.to_string())
-            .filter(conversions::version.eq(version));
+        let read =
+            conversions::table.find(next.id.to_string()).filter(conversions::version.eq(version));
         let row = (
             conversions::version.eq(version + 1),
             Columns::from(next),
             conversions::body.eq(json(next)?),
         );
         let mut connection = self.connection().await?;
-        Ok(diesel::update(read)
-            .set(row)
-            .execute(&mut connection)
-            .await?
-            == 1)
+        Ok(diesel::update(read).set(row).execute(&mut connection).await? == 1)
     }
 
     pub(crate) async fn conversions(
@@ -240,20 +206,14 @@ impl Embedded {
         owner: &UserName,
         key: &str,
     ) -> Result<Option<Conversion>, Error> {
-        let of_key = conversions::owner
-            .eq(owner.as_str())
-            .and(conversions::key.eq(key));
+        let of_key = conversions::owner.eq(owner.as_str()).and(conversions::key.eq(key));
         let query = conversions::table.filter(of_key).select(conversions::body);
         found(query.first(&mut self.connection().await?).await)
     }
 
     pub(crate) async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
-        let all = conversions::table
-            .select(conversions::body)
-            .limit(limit.into());
-        let all = all
-            .order((conversions::created_at, conversions::id))
-            .into_boxed();
+        let all = conversions::table.select(conversions::body).limit(limit.into());
+        let all = all.order((conversions::created_at, conversions::id)).into_boxed();
         // `NOT column` to the letter: so the partial indexes say it, and only then are they used.
         let open = [State::Queued.as_str(), State::Running.as_str()];
         let query = match work {
@@ -261,9 +221,9 @@ impl Embedded {
                 .filter(conversions::state.eq(State::Queued.as_str()))
                 .filter(conversions::not_before.le(now.as_millisecond())),
             Work::Running => all.filter(conversions::state.eq(State::Running.as_str())),
-            Work::Unannounced => all
-                .filter(dsl::not(conversions::announced))
-                .filter(conversions::state.eq_any(open)),
+            Work::Unannounced => {
+                all.filter(dsl::not(conversions::announced)).filter(conversions::state.eq_any(open))
+            }
             Work::Unpublished => all
                 .filter(dsl::not(conversions::published))
                 .filter(conversions::state.eq(State::Succeeded.as_str())),

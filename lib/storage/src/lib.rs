@@ -107,21 +107,16 @@ impl Storage {
             return mongo::Mongo::open(url).await.map(Self::Mongo);
         }
         match url.strip_prefix("file:") {
-            Some(folder) => embedded::Embedded::open(folder.as_ref())
-                .await
-                .map(Self::Embedded),
-            None => Err(Error::Address(
-                "a storage address starts with mongodb:// or file:".to_owned(),
-            )),
+            Some(folder) => embedded::Embedded::open(folder.as_ref()).await.map(Self::Embedded),
+            None => {
+                Err(Error::Address("a storage address starts with mongodb:// or file:".to_owned()))
+            }
         }
     }
 
     /// Starts a file: writes its pending marker, then takes bytes.
     pub async fn create(&self, file: PendingKind) -> Result<BlobWriter, Error> {
-        let pending = Pending {
-            kind: file,
-            touched_at: Timestamp::now(),
-        };
+        let pending = Pending { kind: file, touched_at: Timestamp::now() };
         on!(self, store => store.mark(&pending).await)?;
         BlobWriter::new(self.clone(), file).await
     }
@@ -148,16 +143,11 @@ impl Storage {
 
     /// Renews a file's marker; an error where the sweeper has removed it.
     pub(crate) async fn touch(&self, file: PendingKind) -> Result<(), Error> {
-        let pending = Pending {
-            kind: file,
-            touched_at: Timestamp::now(),
-        };
+        let pending = Pending { kind: file, touched_at: Timestamp::now() };
         if on!(self, store => store.touch(&pending).await)? {
             Ok(())
         } else {
-            Err(Error::Unavailable(
-                "the file was given up as abandoned".to_owned(),
-            ))
+            Err(Error::Unavailable("the file was given up as abandoned".to_owned()))
         }
     }
 
@@ -195,10 +185,7 @@ impl Storage {
         if on!(self, store => store.insert_conversion(conversion).await)? {
             return Ok(());
         }
-        let first = match (
-            self.conversion(conversion.id).await,
-            &conversion.idempotency,
-        ) {
+        let first = match (self.conversion(conversion.id).await, &conversion.idempotency) {
             (Err(Error::NotFound), Some(Idempotency { key })) => {
                 let of_key = self.conversion_of_key(&conversion.owner, key).await?;
                 of_key.ok_or(Error::NotFound)?

@@ -35,17 +35,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Mongo {
     pub(crate) async fn open(url: &str) -> Result<Self, Error> {
-        let mut options = ClientOptions::parse(url)
-            .await
-            .map_err(|error| Error::Address(error.to_string()))?;
+        let mut options =
+            ClientOptions::parse(url).await.map_err(|error| Error::Address(error.to_string()))?;
         let Some(name) = options.default_database.clone() else {
-            return Err(Error::Address(
-                "the mongodb:// address must name a database".to_owned(),
-            ));
+            return Err(Error::Address("the mongodb:// address must name a database".to_owned()));
         };
-        options
-            .app_name
-            .get_or_insert_with(|| "audio-converter".to_owned());
+        options.app_name.get_or_insert_with(|| "audio-converter".to_owned());
         options.server_selection_timeout = Some(PATIENCE);
         options.connect_timeout = Some(PATIENCE);
         // Whatever the address says: a secondary may tell of a state that has passed.
@@ -62,9 +57,7 @@ impl Mongo {
         );
         let client =
             Client::with_options(options).map_err(|error| Error::Address(error.to_string()))?;
-        let store = Self {
-            database: client.database(&name),
-        };
+        let store = Self { database: client.database(&name) };
         store.make_indexes().await?;
         Ok(store)
     }
@@ -72,10 +65,8 @@ impl Mongo {
     async fn make_indexes(&self) -> Result<(), Error> {
         let plain = |keys: Document| IndexModel::builder().keys(keys).build();
         let some = |keys: Document, unique: bool, filter: Option<Document>| {
-            let options = IndexOptions::builder()
-                .unique(unique)
-                .partial_filter_expression(filter)
-                .build();
+            let options =
+                IndexOptions::builder().unique(unique).partial_filter_expression(filter).build();
             IndexModel::builder().keys(keys).options(options).build()
         };
         let keyed = Some(doc! { "key": { "$type": "string" } });
@@ -95,17 +86,11 @@ impl Mongo {
                 outbox("published"),
             ])
             .await?;
-        self.records("videos")
-            .create_index(plain(doc! { "owner": 1, "_id": -1 }))
-            .await?;
-        self.records("pending")
-            .create_index(plain(doc! { "touched_at": 1 }))
-            .await?;
+        self.records("videos").create_index(plain(doc! { "owner": 1, "_id": -1 })).await?;
+        self.records("pending").create_index(plain(doc! { "touched_at": 1 })).await?;
         for bucket in ["videos", "mp3s"] {
             let chunks = self.records(&format!("{bucket}.chunks"));
-            chunks
-                .create_index(some(doc! { "files_id": 1, "n": 1 }, true, None))
-                .await?;
+            chunks.create_index(some(doc! { "files_id": 1, "n": 1 }, true, None)).await?;
         }
         Ok(())
     }
@@ -115,38 +100,25 @@ impl Mongo {
     }
 
     pub(crate) async fn mark(&self, marker: &Pending) -> Result<(), Error> {
-        self.records("pending")
-            .insert_one(marker_document(marker)?)
-            .await?;
+        self.records("pending").insert_one(marker_document(marker)?).await?;
         Ok(())
     }
 
     pub(crate) async fn touch(&self, marker: &Pending) -> Result<bool, Error> {
         let id = doc! { "_id": Name::from(marker.kind).id() };
-        let done = self
-            .records("pending")
-            .replace_one(id, marker_document(marker)?)
-            .await?;
+        let done = self.records("pending").replace_one(id, marker_document(marker)?).await?;
         Ok(done.matched_count == 1)
     }
 
     pub(crate) async fn forget(&self, name: Name) -> Result<(), Error> {
-        self.records("pending")
-            .delete_one(doc! { "_id": name.id() })
-            .await?;
+        self.records("pending").delete_one(doc! { "_id": name.id() }).await?;
         Ok(())
     }
 
     pub(crate) async fn pending(&self, limit: u32) -> Result<Vec<Pending>, Error> {
         let collection = self.records("pending");
-        bodies(
-            collection
-                .find(doc! {})
-                .sort(doc! { "touched_at": 1 })
-                .limit(limit.into())
-                .await?,
-        )
-        .await
+        bodies(collection.find(doc! {}).sort(doc! { "touched_at": 1 }).limit(limit.into()).await?)
+            .await
     }
 
     pub(crate) async fn insert_video(&self, video: &Video) -> Result<(), Error> {
@@ -155,9 +127,7 @@ impl Mongo {
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
-        self.records("videos")
-            .delete_one(doc! { "_id": id.to_string() })
-            .await?;
+        self.records("videos").delete_one(doc! { "_id": id.to_string() }).await?;
         Ok(())
     }
 
@@ -171,21 +141,12 @@ impl Mongo {
         page: &Page<VideoId>,
     ) -> Result<Vec<Video>, Error> {
         let before = page.before.map(|id| id.to_string());
-        self.list(
-            "videos",
-            doc! { "owner": owner.as_str() },
-            before,
-            page.limit,
-        )
-        .await
+        self.list("videos", doc! { "owner": owner.as_str() }, before, page.limit).await
     }
 
     /// False where one of this id or this key is there already.
     pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<bool, Error> {
-        let inserted = self
-            .records("conversions")
-            .insert_one(row(0, record)?)
-            .await;
+        let inserted = self.records("conversions").insert_one(row(0, record)?).await;
         if_new(inserted)
     }
 
@@ -193,23 +154,16 @@ impl Mongo {
         &self,
         id: ConversionId,
     ) -> Result<Option<(i64, Conversion)>, Error> {
-        let found = self
-            .records("conversions")
-            .find_one(doc! { "_id": id.to_string() })
-            .await?;
+        let found = self.records("conversions").find_one(doc! { "_id": id.to_string() }).await?;
         let Some(found) = found else { return Ok(None) };
-        let version = found
-            .get_i64("version")
-            .map_err(|error| Error::Corrupt(error.to_string()))?;
+        let version =
+            found.get_i64("version").map_err(|error| Error::Corrupt(error.to_string()))?;
         Ok(Some((version, body(found)?)))
     }
 
     pub(crate) async fn replace(&self, version: i64, next: &Conversion) -> Result<bool, Error> {
         let read = doc! { "_id": next.id.to_string(), "version": version };
-        let done = self
-            .records("conversions")
-            .replace_one(read, row(version + 1, next)?)
-            .await?;
+        let done = self.records("conversions").replace_one(read, row(version + 1, next)?).await?;
         Ok(done.matched_count == 1)
     }
 
@@ -223,26 +177,18 @@ impl Mongo {
         if let Some(state) = state {
             filter.insert("state", state.as_str());
         }
-        self.list(
-            "conversions",
-            filter,
-            page.before.map(|id| id.to_string()),
-            page.limit,
-        )
-        .await
+        self.list("conversions", filter, page.before.map(|id| id.to_string()), page.limit).await
     }
 
     pub(crate) async fn conversion_of_mp3(&self, mp3: Mp3Id) -> Result<Option<Conversion>, Error> {
-        self.one("conversions", doc! { "mp3": mp3.to_string() })
-            .await
+        self.one("conversions", doc! { "mp3": mp3.to_string() }).await
     }
 
     pub(crate) async fn conversion_of_video(
         &self,
         video: VideoId,
     ) -> Result<Option<Conversion>, Error> {
-        self.one("conversions", doc! { "video": video.to_string() })
-            .await
+        self.one("conversions", doc! { "video": video.to_string() }).await
     }
 
     pub(crate) async fn conversion_of_key(
@@ -250,8 +196,7 @@ impl Mongo {
         owner: &UserName,
         key: &str,
     ) -> Result<Option<Conversion>, Error> {
-        self.one("conversions", doc! { "owner": owner.as_str(), "key": key })
-            .await
+        self.one("conversions", doc! { "owner": owner.as_str(), "key": key }).await
     }
 
     pub(crate) async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
@@ -278,11 +223,8 @@ impl Mongo {
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let later = doc! { "state": "queued", "not_before": { "$gt": now.as_millisecond() } };
-        let next = self
-            .records("conversions")
-            .find_one(later)
-            .sort(doc! { "not_before": 1 })
-            .await?;
+        let next =
+            self.records("conversions").find_one(later).sort(doc! { "not_before": 1 }).await?;
         Ok(next
             .and_then(|row| row.get_i64("not_before").ok())
             .and_then(|at| Timestamp::from_millisecond(at).ok()))
@@ -293,11 +235,7 @@ impl Mongo {
         collection: &str,
         filter: Document,
     ) -> Result<Option<T>, Error> {
-        self.records(collection)
-            .find_one(filter)
-            .await?
-            .map(body)
-            .transpose()
+        self.records(collection).find_one(filter).await?.map(body).transpose()
     }
 
     async fn list<T: DeserializeOwned>(
@@ -311,14 +249,7 @@ impl Mongo {
             filter.insert("_id", doc! { "$lt": before });
         }
         let collection = self.records(collection);
-        bodies(
-            collection
-                .find(filter)
-                .sort(doc! { "_id": -1 })
-                .limit(limit.into())
-                .await?,
-        )
-        .await
+        bodies(collection.find(filter).sort(doc! { "_id": -1 }).limit(limit.into()).await?).await
     }
 }
 
@@ -346,11 +277,7 @@ fn body<T: DeserializeOwned>(mut row: Document) -> Result<T, Error> {
 }
 
 async fn bodies<T: DeserializeOwned>(found: mongodb::Cursor<Document>) -> Result<Vec<T>, Error> {
-    found
-        .map_err(Error::from)
-        .and_then(|row| async { body(row) })
-        .try_collect()
-        .await
+    found.map_err(Error::from).and_then(|row| async { body(row) }).try_collect().await
 }
 
 /// Whether the row was inserted; not where a row of this id or this key is there already.

@@ -19,10 +19,7 @@ pub(super) async fn the_dispatcher_is_killed_ten_times(stack: &mut Stack) -> Res
     let user = stack.user("ada").await?;
     let mut uploads = Vec::new();
     for n in 0..6 {
-        uploads.push((
-            user.clone(),
-            clips::clip(stack.folder(), 300 + 150 * n, 20.0)?,
-        ));
+        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 20.0)?));
     }
     let killing = async {
         for _ in 0..10 {
@@ -55,25 +52,14 @@ pub(super) async fn a_killed_converter_is_replaced_within_20_s(stack: &mut Stack
     .await?;
     let took = killed.elapsed();
     ensure!(took < Duration::from_secs(20), "it took {took:?}");
-    one_mp3_each(
-        stack,
-        &[Accepted {
-            client: user,
-            id,
-            clip,
-        }],
-    )
-    .await
+    one_mp3_each(stack, &[Accepted { client: user, id, clip }]).await
 }
 
 pub(super) async fn broker_wiped_and_all_jobs_deleted(stack: &mut Stack) -> Result {
     let user = stack.user("ada").await?;
     let mut uploads = Vec::new();
     for n in 0..5 {
-        uploads.push((
-            user.clone(),
-            clips::clip(stack.folder(), 300 + 150 * n, 240.0)?,
-        ));
+        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 240.0)?));
     }
     let accepted = upload_all(uploads).await?;
     let Stack::Cluster(cluster) = &*stack else {
@@ -84,18 +70,12 @@ pub(super) async fn broker_wiped_and_all_jobs_deleted(stack: &mut Stack) -> Resu
     cluster.kubectl(&["delete", "jobs", "--all", "--wait=false"], None)?;
     let wiped = Instant::now();
     wait::until_true("work to go on", LONG, async || {
-        let jobs = cluster.kubectl(
-            &["get", "jobs", "-o", "jsonpath={.items[*].status.active}"],
-            None,
-        )?;
+        let jobs =
+            cluster.kubectl(&["get", "jobs", "-o", "jsonpath={.items[*].status.active}"], None)?;
         Ok(jobs.contains('1'))
     })
     .await?;
-    ensure!(
-        wiped.elapsed() < Duration::from_secs(60),
-        "healed after {:?}",
-        wiped.elapsed()
-    );
+    ensure!(wiped.elapsed() < Duration::from_secs(60), "healed after {:?}", wiped.elapsed());
     one_mp3_each(stack, &accepted).await
 }
 
@@ -103,10 +83,7 @@ pub(super) async fn messages_lost_while_the_server_is_down(stack: &mut Stack) ->
     let user = stack.user("ada").await?;
     let mut uploads = Vec::new();
     for n in 0..4 {
-        uploads.push((
-            user.clone(),
-            clips::clip(stack.folder(), 300 + 150 * n, 60.0)?,
-        ));
+        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 60.0)?));
     }
     let accepted = upload_all(uploads).await?;
     let Stack::Embedded(server) = &mut *stack else {
@@ -114,11 +91,7 @@ pub(super) async fn messages_lost_while_the_server_is_down(stack: &mut Stack) ->
     };
     server.stop().await?;
     let data = server.data_folder();
-    for name in [
-        "messages.sqlite",
-        "messages.sqlite-wal",
-        "messages.sqlite-shm",
-    ] {
+    for name in ["messages.sqlite", "messages.sqlite-wal", "messages.sqlite-shm"] {
         let _ = std::fs::remove_file(data.join(name));
     }
     server.restart().await?;
@@ -141,7 +114,5 @@ async fn converter_of(id: &str) -> Result<i32> {
 /// A moment of random length: the faults must not always hit the same line.
 async fn pause_up_to(limit: Duration) {
     let moment = limit.mul_f64(rand::random());
-    tokio::time::interval_at(tokio::time::Instant::now() + moment, limit)
-        .tick()
-        .await;
+    tokio::time::interval_at(tokio::time::Instant::now() + moment, limit).tick().await;
 }

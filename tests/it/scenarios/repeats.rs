@@ -19,10 +19,7 @@ pub(super) async fn every_attempt_is_started_twice(stack: &mut Stack) -> Result 
     let user = stack.user("ada").await?;
     let mut uploads = Vec::new();
     for n in 0..4 {
-        uploads.push((
-            user.clone(),
-            clips::clip(stack.folder(), 300 + 150 * n, 60.0)?,
-        ));
+        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 60.0)?));
     }
     let twins = match stack {
         Stack::Cluster(cluster) => Some(double_every_pod(cluster)?),
@@ -39,9 +36,7 @@ pub(super) async fn every_attempt_is_started_twice(stack: &mut Stack) -> Result 
     }
     if let Some((watch, count)) = twins {
         drop(watch);
-        let count = *count
-            .lock()
-            .map_err(|_| anyhow::anyhow!("the watch failed"))?;
+        let count = *count.lock().map_err(|_| anyhow::anyhow!("the watch failed"))?;
         ensure!(count >= accepted.len(), "only {count} pods were doubled");
     }
     one_mp3_each(stack, &accepted).await
@@ -140,19 +135,9 @@ pub(super) async fn one_idempotency_key_makes_one_conversion(stack: &mut Stack) 
     }
     ids.dedup();
     ensure!(ids.len() == 1, "{ids:?}");
-    let other = user
-        .post_video("film.mp4", "other bytes", "one-key")
-        .await?;
+    let other = user.post_video("film.mp4", "other bytes", "one-key").await?;
     ensure!(other.status() == 422, "{}", other.status());
     let problem: Value = other.json().await?;
     ensure!(problem["code"] == "idempotency_key_reused", "{problem}");
-    one_mp3_each(
-        stack,
-        &[Accepted {
-            client: user,
-            id: ids.remove(0),
-            clip,
-        }],
-    )
-    .await
+    one_mp3_each(stack, &[Accepted { client: user, id: ids.remove(0), clip }]).await
 }

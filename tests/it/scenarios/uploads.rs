@@ -28,12 +28,7 @@ pub(super) async fn two_users_upload_ten_clips_at_once(stack: &mut Stack) -> Res
     let accepted = upload_all(uploads).await?;
     for user in &users {
         let list: Value = user.get("/v1/conversions?limit=100").await?.json().await?;
-        ensure!(
-            list["items"]
-                .as_array()
-                .is_some_and(|items| items.len() == 5),
-            "{list}"
-        );
+        ensure!(list["items"].as_array().is_some_and(|items| items.len() == 5), "{list}");
     }
     one_mp3_each(stack, &accepted).await?;
     if let (Stack::Cluster(cluster), Some(history)) = (&*stack, history) {
@@ -69,16 +64,11 @@ impl JobHistory {
                 seen.note(event, job);
             }
         })?;
-        Ok(Self {
-            _watch: watch,
-            seen,
-        })
+        Ok(Self { _watch: watch, seen })
     }
 
     fn judge(&self, conversions: usize, cap: usize) -> Result {
-        let Ok(seen) = self.seen.lock() else {
-            anyhow::bail!("the watch failed")
-        };
+        let Ok(seen) = self.seen.lock() else { anyhow::bail!("the watch failed") };
         ensure!(
             seen.of_conversion.len() == conversions,
             "Jobs of {} conversions",
@@ -96,24 +86,17 @@ impl JobHistory {
 
 impl Seen {
     fn note(&mut self, event: &str, job: &Value) {
-        let name = job["metadata"]["name"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let label = &job["metadata"]["labels"]["audio-converter.dev/conversion"];
         self.of_conversion
             .entry(label.as_str().unwrap_or_default().to_owned())
             .or_default()
             .insert(name.clone());
-        let conditions = job["status"]["conditions"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let conditions =
+            job["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
         let ended = conditions.iter().any(|condition| {
             condition["status"] == "True"
-                && ["Complete", "Failed"]
-                    .iter()
-                    .any(|end| condition["type"] == *end)
+                && ["Complete", "Failed"].iter().any(|end| condition["type"] == *end)
         });
         if ended || event == "DELETED" {
             self.alive.remove(&name);

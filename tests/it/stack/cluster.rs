@@ -47,10 +47,7 @@ impl Cluster {
         let gateway = [
             ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
             ("GATEWAY_AUTH_URL", format!("http://127.0.0.1:{auth_port}")),
-            (
-                "GATEWAY_MAX_UPLOAD_BYTES",
-                settings.max_upload_bytes.to_string(),
-            ),
+            ("GATEWAY_MAX_UPLOAD_BYTES", settings.max_upload_bytes.to_string()),
             ("STORAGE_URL", storage_url(&name)?),
             ("QUEUE_URL", queue_url(&name)?),
         ];
@@ -60,37 +57,24 @@ impl Cluster {
         ];
         let dispatcher = dispatch(&name, settings, folder.path())?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut stack = Self {
-            url,
-            folder,
-            name,
-            dispatcher,
-            others,
-            settings: *settings,
-            accounts,
-        };
+        let mut stack =
+            Self { url, folder, name, dispatcher, others, settings: *settings, accounts };
         stack.answers(auth_port).await?;
         Ok(stack)
     }
 
     async fn answers(&mut self, auth_port: u16) -> Result {
-        let urls = [
-            format!("http://127.0.0.1:{auth_port}/healthz"),
-            format!("{}/healthz", self.url),
-        ];
-        wait::until_true(
-            "the services to answer",
-            Duration::from_secs(60),
-            async || {
-                self.others.iter_mut().try_for_each(Process::must_run)?;
-                for url in &urls {
-                    if !reqwest::get(url).await?.status().is_success() {
-                        return Ok(false);
-                    }
+        let urls =
+            [format!("http://127.0.0.1:{auth_port}/healthz"), format!("{}/healthz", self.url)];
+        wait::until_true("the services to answer", Duration::from_secs(60), async || {
+            self.others.iter_mut().try_for_each(Process::must_run)?;
+            for url in &urls {
+                if !reqwest::get(url).await?.status().is_success() {
+                    return Ok(false);
                 }
-                Ok(true)
-            },
-        )
+            }
+            Ok(true)
+        })
         .await
     }
 
@@ -131,12 +115,7 @@ impl Cluster {
 
     /// kubectl in this stack's namespace.
     pub(crate) fn kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String> {
-        output_of(
-            Command::new("kubectl")
-                .args(["-n", &self.name])
-                .args(arguments),
-            input,
-        )
+        output_of(Command::new("kubectl").args(["-n", &self.name]).args(arguments), input)
     }
 
     /// Names of all Jobs.
@@ -171,21 +150,14 @@ impl Cluster {
                 see(event["type"].as_str().unwrap_or_default(), &event["object"]);
             }
         });
-        Ok(Watch {
-            kubectl,
-            seen: Some(seen),
-        })
+        Ok(Watch { kubectl, seen: Some(seen) })
     }
 
     pub(super) fn tell(&self) {
         self.dispatcher.tell();
         self.others.iter().for_each(Process::tell);
         for what in [&["get", "jobs,pods", "-o", "wide"][..], &["get", "events"]] {
-            eprintln!(
-                "{}",
-                self.kubectl(what, None)
-                    .unwrap_or_else(|error| error.to_string())
-            );
+            eprintln!("{}", self.kubectl(what, None).unwrap_or_else(|error| error.to_string()));
         }
     }
 
@@ -194,11 +166,7 @@ impl Cluster {
         self.others.iter_mut().for_each(Process::kill);
         let gone = async {
             let client = mongodb::Client::with_uri_str(self.storage_url()).await?;
-            client
-                .default_database()
-                .context("a database")?
-                .drop()
-                .await?;
+            client.default_database().context("a database")?.drop().await?;
             rabbitmqctl(&["delete_vhost", &self.name])?;
             sql(&format!("DROP DATABASE {}", database(&self.name)))?;
             output_of(
@@ -234,46 +202,27 @@ fn dispatch(name: &str, settings: &Settings, folder: &Path) -> Result<Process> {
         ("QUEUE_URL", queue_url(name)?),
         ("DISPATCHER_NAMESPACE", name.to_owned()),
         ("DISPATCHER_MAX_JOBS", settings.max_jobs.to_string()),
-        (
-            "DISPATCHER_JOB_TTL_SECONDS",
-            settings.job_ttl_seconds.to_string(),
-        ),
+        ("DISPATCHER_JOB_TTL_SECONDS", settings.job_ttl_seconds.to_string()),
         ("LOG", "info,dispatcher=debug".to_owned()),
     ];
     Process::start("dispatcher", &[], &environment, folder)
 }
 
 fn make_places(name: &str) -> Result {
-    output_of(
-        Command::new("kubectl").args(["create", "namespace", name]),
-        None,
-    )?;
-    sql(&format!(
-        "CREATE DATABASE {} CHARACTER SET utf8mb4",
-        database(name)
-    ))?;
+    output_of(Command::new("kubectl").args(["create", "namespace", name]), None)?;
+    sql(&format!("CREATE DATABASE {} CHARACTER SET utf8mb4", database(name)))?;
     make_vhost(name)
 }
 
 fn make_vhost(name: &str) -> Result {
     rabbitmqctl(&["add_vhost", name])?;
     let amqp: reqwest::Url = env::var("AMQP_URL")?.parse()?;
-    rabbitmqctl(&[
-        "set_permissions",
-        "-p",
-        name,
-        amqp.username(),
-        ".*",
-        ".*",
-        ".*",
-    ])
+    rabbitmqctl(&["set_permissions", "-p", name, amqp.username(), ".*", ".*", ".*"])
 }
 
 fn rabbitmqctl(arguments: &[&str]) -> Result {
-    let tool = env::var("RABBITMQCTL").map_or_else(
-        |_| PathBuf::from("tests/cluster/rabbitmqctl"),
-        PathBuf::from,
-    );
+    let tool = env::var("RABBITMQCTL")
+        .map_or_else(|_| PathBuf::from("tests/cluster/rabbitmqctl"), PathBuf::from);
     output_of(Command::new(tool).args(arguments), None).map(drop)
 }
 
@@ -281,18 +230,8 @@ fn sql(statement: &str) -> Result {
     let url: reqwest::Url = env::var("MYSQL_URL")?.parse()?;
     let mut mariadb = Command::new("mariadb");
     mariadb
-        .args([
-            "--no-defaults",
-            "--protocol=tcp",
-            "--host",
-            url.host_str().unwrap_or_default(),
-        ])
-        .args([
-            "--port",
-            &url.port().unwrap_or(3306).to_string(),
-            "--user",
-            url.username(),
-        ])
+        .args(["--no-defaults", "--protocol=tcp", "--host", url.host_str().unwrap_or_default()])
+        .args(["--port", &url.port().unwrap_or(3306).to_string(), "--user", url.username()])
         .env("MYSQL_PWD", url.password().unwrap_or_default());
     output_of(&mut mariadb, Some(statement)).map(drop)
 }

@@ -23,26 +23,17 @@ impl Embedded {
         let folder = tempfile::tempdir()?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let server = serve(&listen, &folder)?;
-        let mut stack = Self {
-            url: format!("http://{listen}"),
-            folder,
-            listen,
-            server,
-        };
+        let mut stack = Self { url: format!("http://{listen}"), folder, listen, server };
         stack.answers().await?;
         Ok(stack)
     }
 
     async fn answers(&mut self) -> Result {
         let url = format!("{}/healthz", self.url);
-        wait::until_true(
-            "the server to answer",
-            Duration::from_secs(60),
-            async || {
-                self.server.must_run()?;
-                Ok(reqwest::get(&url).await?.status().is_success())
-            },
-        )
+        wait::until_true("the server to answer", Duration::from_secs(60), async || {
+            self.server.must_run()?;
+            Ok(reqwest::get(&url).await?.status().is_success())
+        })
         .await
     }
 

@@ -73,10 +73,8 @@ pub(super) fn build(config: &JobConfig, record: &Conversion) -> Job {
         ..JobSpec::default()
     };
     let mut annotations = annotations(record);
-    annotations.insert(
-        SPEC_HASH.to_owned(),
-        hash_of(&serde_json::to_string(&spec).unwrap_or_default()),
-    );
+    annotations
+        .insert(SPEC_HASH.to_owned(), hash_of(&serde_json::to_string(&spec).unwrap_or_default()));
     Job {
         metadata: ObjectMeta {
             name: Some(job_name(record.id, record.attempt)),
@@ -93,30 +91,18 @@ pub(super) fn build(config: &JobConfig, record: &Conversion) -> Job {
 /// The labels that say whose Job it is.
 pub(super) fn identity(job: &Job) -> Option<(String, String)> {
     let labels = job.metadata.labels.as_ref()?;
-    Some((
-        labels.get(CONVERSION)?.clone(),
-        labels.get(ATTEMPT)?.clone(),
-    ))
+    Some((labels.get(CONVERSION)?.clone(), labels.get(ATTEMPT)?.clone()))
 }
 
 fn labels(record: &Conversion) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", "converter-job".to_owned()),
-        (
-            "app.kubernetes.io/managed-by",
-            "audio-converter-dispatcher".to_owned(),
-        ),
+        ("app.kubernetes.io/managed-by", "audio-converter-dispatcher".to_owned()),
         (CONVERSION, record.id.to_string()),
         (ATTEMPT, record.attempt.to_string()),
-        (
-            "audio-converter.dev/preset",
-            record.options.preset.to_string(),
-        ),
+        ("audio-converter.dev/preset", record.options.preset.to_string()),
         // A label has 63 characters of few kinds; the whole name is an annotation.
-        (
-            "audio-converter.dev/owner",
-            label_value(record.owner.as_str()),
-        ),
+        ("audio-converter.dev/owner", label_value(record.owner.as_str())),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -138,18 +124,12 @@ fn label_value(text: &str) -> String {
     let fits = text.len() <= 63
         && text.starts_with(plain)
         && text.ends_with(plain)
-        && text
-            .chars()
-            .all(|c| plain(c) || matches!(c, '-' | '_' | '.'));
+        && text.chars().all(|c| plain(c) || matches!(c, '-' | '_' | '.'));
     if fits { text.to_owned() } else { hash_of(text) }
 }
 
 fn hash_of(text: &str) -> String {
-    Sha256::digest(text)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn pod(config: &JobConfig, record: &Conversion) -> PodSpec {
@@ -193,10 +173,7 @@ fn container(config: &JobConfig, record: &Conversion) -> Container {
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                add: None,
-            }),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..SecurityContext::default()
         }),
         // The attempt writes its reason there; the end of the log stands in if it could not.
@@ -243,12 +220,9 @@ fn environment(config: &JobConfig, record: &Conversion) -> Vec<EnvVar> {
 fn resources(config: &JobConfig, record: &Conversion) -> ResourceRequirements {
     let memory = config.memory_mib * if record.out_of_memory { 2 } else { 1 };
     let amounts = |cpu: u32, memory: u32| -> BTreeMap<String, Quantity> {
-        [
-            ("cpu", format!("{cpu}m")),
-            ("memory", format!("{memory}Mi")),
-        ]
-        .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
-        .into()
+        [("cpu", format!("{cpu}m")), ("memory", format!("{memory}Mi"))]
+            .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
+            .into()
     };
     ResourceRequirements {
         // A conversion takes all the processor time it is given; it asks for a tenth to be placed.

@@ -13,11 +13,7 @@ use std::sync::Arc;
 pub(super) fn job(job: &KubeJob, pods: &[Arc<Pod>]) -> Option<Job> {
     let (conversion, attempt) = identity(job)?;
     let name = job.metadata.name.clone()?;
-    let own: Vec<&Pod> = pods
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|pod| belongs(pod, job))
-        .collect();
+    let own: Vec<&Pod> = pods.iter().map(AsRef::as_ref).filter(|pod| belongs(pod, job)).collect();
     Some(Job {
         name,
         conversion: conversion.parse().ok()?,
@@ -29,9 +25,7 @@ pub(super) fn job(job: &KubeJob, pods: &[Arc<Pod>]) -> Option<Job> {
 /// By owner: a pod that only carries our labels is not the Job's.
 fn belongs(pod: &Pod, job: &KubeJob) -> bool {
     let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
-    owners
-        .iter()
-        .any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+    owners.iter().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
 }
 
 fn phase(job: &KubeJob, pods: &[&Pod]) -> Phase {
@@ -42,34 +36,24 @@ fn phase(job: &KubeJob, pods: &[&Pod]) -> Phase {
         return Phase::Failed(cause(failed, pods));
     }
     let started = pods.iter().any(|pod| pod_phase(pod) != "Pending");
-    if started {
-        Phase::Running
-    } else {
-        Phase::Waiting(pods.iter().find_map(|pod| waiting(pod)))
-    }
+    if started { Phase::Running } else { Phase::Waiting(pods.iter().find_map(|pod| waiting(pod))) }
 }
 
 fn condition<'a>(job: &'a KubeJob, kind: &str) -> Option<&'a JobCondition> {
     let conditions = job.status.as_ref()?.conditions.as_deref()?;
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == kind && condition.status == "True")
+    conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 fn pod_phase(pod: &Pod) -> &str {
-    pod.status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-        .unwrap_or("Pending")
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
 }
 
 /// Why a pod has not started: its image, or no node for it.
 fn waiting(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let containers = status.container_statuses.as_deref().unwrap_or_default();
-    let container = containers
-        .iter()
-        .find_map(|container| container.state.as_ref()?.waiting.as_ref());
+    let container =
+        containers.iter().find_map(|container| container.state.as_ref()?.waiting.as_ref());
     if let Some(reason) = container.and_then(|waiting| waiting.reason.clone()) {
         return Some(reason);
     }
@@ -90,14 +74,8 @@ fn cause(failed: &JobCondition, pods: &[&Pod]) -> Cause {
         Some(end) if Exit::from_code(end.exit_code) == Exit::OutOfMemory => Cause::OutOfMemory,
         Some(end) => {
             let message = end.message.as_deref().unwrap_or_default().trim();
-            let tail: String = message
-                .chars()
-                .rev()
-                .take(400)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-                .collect();
+            let tail: String =
+                message.chars().rev().take(400).collect::<Vec<_>>().into_iter().rev().collect();
             Cause::Trouble(format!("exit code {}: {tail}", end.exit_code))
         }
         None => {
@@ -112,11 +90,8 @@ fn cause(failed: &JobCondition, pods: &[&Pod]) -> Cause {
 
 /// Evicted, drained or preempted: not the conversion's fault.
 fn is_disrupted(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_deref())
-        .unwrap_or_default();
+    let conditions =
+        pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions
         .iter()
         .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
@@ -124,9 +99,7 @@ fn is_disrupted(pod: &Pod) -> bool {
 
 fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     let containers = pod.status.as_ref()?.container_statuses.as_deref()?;
-    containers
-        .iter()
-        .find_map(|container| container.state.as_ref()?.terminated.as_ref())
+    containers.iter().find_map(|container| container.state.as_ref()?.terminated.as_ref())
 }
 
 #[cfg(test)]
@@ -174,45 +147,27 @@ mod tests {
     #[test]
     fn only_conditions_end_a_job() {
         assert_eq!(phase_of(json!([]), &[]), Phase::Waiting(None));
-        assert_eq!(
-            phase_of(json!([{"type": "Complete", "status": "True"}]), &[]),
-            Phase::Complete
-        );
+        assert_eq!(phase_of(json!([{"type": "Complete", "status": "True"}]), &[]), Phase::Complete);
         assert_eq!(
             phase_of(json!([{"type": "Complete", "status": "False"}]), &[]),
             Phase::Waiting(None)
         );
-        assert_eq!(
-            phase_of(json!([]), &[pod(json!({"phase": "Running"}))]),
-            Phase::Running
-        );
+        assert_eq!(phase_of(json!([]), &[pod(json!({"phase": "Running"}))]), Phase::Running);
     }
 
     #[test]
     fn causes_are_told_apart() {
         let failed: serde_json::Value = serde_json::from_str(FAILED).unwrap();
         let killed = terminated_pod(json!({"exitCode": 137, "reason": "OOMKilled"}));
-        assert_eq!(
-            phase_of(failed.clone(), &[killed]),
-            Phase::Failed(Cause::OutOfMemory)
-        );
+        assert_eq!(phase_of(failed.clone(), &[killed]), Phase::Failed(Cause::OutOfMemory));
         let decoder = terminated_pod(json!({"exitCode": 76}));
-        assert_eq!(
-            phase_of(failed.clone(), &[decoder]),
-            Phase::Failed(Cause::OutOfMemory)
-        );
+        assert_eq!(phase_of(failed.clone(), &[decoder]), Phase::Failed(Cause::OutOfMemory));
         let plain = terminated_pod(json!({"exitCode": 137, "reason": "Error"}));
-        assert!(matches!(
-            phase_of(failed.clone(), &[plain]),
-            Phase::Failed(Cause::Trouble(_))
-        ));
+        assert!(matches!(phase_of(failed.clone(), &[plain]), Phase::Failed(Cause::Trouble(_))));
         let drained = pod(
             json!({"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True"}]}),
         );
-        assert_eq!(
-            phase_of(failed.clone(), &[drained]),
-            Phase::Failed(Cause::Disruption)
-        );
+        assert_eq!(phase_of(failed.clone(), &[drained]), Phase::Failed(Cause::Disruption));
         let image = pod(json!({"phase": "Pending", "containerStatuses": [{
             "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "ImagePullBackOff"}},
@@ -225,9 +180,6 @@ mod tests {
     fn a_bare_pod_with_our_labels_is_not_the_jobs() {
         let mut stranger = (*pod(json!({"phase": "Running"}))).clone();
         stranger.metadata.owner_references = None;
-        assert_eq!(
-            phase_of(json!([]), &[Arc::new(stranger)]),
-            Phase::Waiting(None)
-        );
+        assert_eq!(phase_of(json!([]), &[Arc::new(stranger)]), Phase::Waiting(None));
     }
 }

@@ -26,11 +26,7 @@ enum Next {
 
 impl Fetch {
     pub(super) fn new(shared: Arc<Shared>, topic: Topic, number: u64) -> Self {
-        Self {
-            shared,
-            topic,
-            number,
-        }
+        Self { shared, topic, number }
     }
 
     /// Ends when nobody receives any more, but never in the middle of a query.
@@ -68,12 +64,7 @@ impl Fetch {
     async fn next(&self) -> Result<Next, Error> {
         let held: Vec<i64> = {
             let held = self.shared.held();
-            if held
-                .values()
-                .filter(|number| **number == self.number)
-                .count()
-                >= PREFETCH.into()
-            {
+            if held.values().filter(|number| **number == self.number).count() >= PREFETCH.into() {
                 return Ok(Next::Wait(LONGEST_SLEEP));
             }
             held.keys().copied().collect()
@@ -96,11 +87,7 @@ impl Fetch {
             return count.map(|_| Next::Look);
         };
         let message = Message::from_json(self.topic, &row.body);
-        let handle = Handle {
-            shared: self.shared.clone(),
-            row: row.id,
-            topic: self.topic,
-        };
+        let handle = Handle { shared: self.shared.clone(), row: row.id, topic: self.topic };
         let handle = consumer::Handle::Embedded(handle);
         Ok(Next::Deliver(Delivery::new(message, deliveries, handle)))
     }
@@ -108,9 +95,7 @@ impl Fetch {
 
 impl Drop for Fetch {
     fn drop(&mut self) {
-        self.shared
-            .held()
-            .retain(|_, number| *number != self.number);
+        self.shared.held().retain(|_, number| *number != self.number);
         self.shared.changed.send_replace(());
     }
 }

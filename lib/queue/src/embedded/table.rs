@@ -45,9 +45,7 @@ impl Table {
         let made = tokio::fs::create_dir_all(folder).await;
         made.map_err(|error| Error::Unavailable(format!("{}: {error}", folder.display())))?;
         let pool = sqlite::open(&folder.join("messages.sqlite"), MIGRATIONS).await;
-        Ok(Self {
-            pool: pool.map_err(unavailable)?,
-        })
+        Ok(Self { pool: pool.map_err(unavailable)? })
     }
 
     pub(super) async fn insert(&self, topic: Topic, id: &str, body: &[u8]) -> Result<(), Error> {
@@ -60,9 +58,7 @@ impl Table {
             dsl::visible_at.eq(now),
         );
         let mut connection = self.connection().await?;
-        let inserted = diesel::insert_into(dsl::messages)
-            .values(row)
-            .execute(&mut connection);
+        let inserted = diesel::insert_into(dsl::messages).values(row).execute(&mut connection);
         inserted.await.map(drop).map_err(unavailable)
     }
 
@@ -74,22 +70,12 @@ impl Table {
             .filter(dsl::dead_at.is_null())
             .filter(dsl::id.ne_all(held))
             .select((dsl::id, dsl::body, dsl::visible_at));
-        let due = waiting
-            .clone()
-            .filter(dsl::visible_at.le(now()))
-            .order(dsl::id);
-        let due: Option<Row> = due
-            .first(&mut connection)
-            .await
-            .optional()
-            .map_err(unavailable)?;
+        let due = waiting.clone().filter(dsl::visible_at.le(now())).order(dsl::id);
+        let due: Option<Row> = due.first(&mut connection).await.optional().map_err(unavailable)?;
         if due.is_some() {
             return Ok(due);
         }
-        let first = waiting
-            .order((dsl::visible_at, dsl::id))
-            .first(&mut connection)
-            .await;
+        let first = waiting.order((dsl::visible_at, dsl::id)).first(&mut connection).await;
         first.optional().map_err(unavailable)
     }
 
@@ -107,9 +93,7 @@ impl Table {
 
     pub(super) async fn delete(&self, row: i64) -> Result<(), Error> {
         let mut connection = self.connection().await?;
-        let deleted = diesel::delete(dsl::messages.find(row))
-            .execute(&mut connection)
-            .await;
+        let deleted = diesel::delete(dsl::messages.find(row)).execute(&mut connection).await;
         deleted.map(drop).map_err(unavailable)
     }
 
@@ -117,10 +101,7 @@ impl Table {
         let mut connection = self.connection().await?;
         let due = now().saturating_add(millis(by));
         let row = diesel::update(dsl::messages.find(row)).set(dsl::visible_at.eq(due));
-        row.execute(&mut connection)
-            .await
-            .map(drop)
-            .map_err(unavailable)
+        row.execute(&mut connection).await.map(drop).map_err(unavailable)
     }
 
     /// Makes a dead letter of the row, and drops the topic's oldest dead letters beyond `most`.
@@ -135,20 +116,13 @@ impl Table {
         let buried = diesel::update(dsl::messages.find(row))
             .set((dsl::dead_at.eq(now()), dsl::reason.eq(reason)));
         buried.execute(&mut connection).await.map_err(unavailable)?;
-        let dead = dsl::messages
-            .filter(dsl::topic.eq(topic.name()))
-            .filter(dsl::dead_at.is_not_null());
-        let newest_beyond = dead
-            .order(dsl::id.desc())
-            .offset(i64::from(most))
-            .select(dsl::id);
+        let dead =
+            dsl::messages.filter(dsl::topic.eq(topic.name())).filter(dsl::dead_at.is_not_null());
+        let newest_beyond = dead.order(dsl::id.desc()).offset(i64::from(most)).select(dsl::id);
         let beyond = newest_beyond.first::<i64>(&mut connection).await.optional();
         if let Some(beyond) = beyond.map_err(unavailable)? {
             let deleted = diesel::delete(dead.filter(dsl::id.le(beyond)));
-            deleted
-                .execute(&mut connection)
-                .await
-                .map_err(unavailable)?;
+            deleted.execute(&mut connection).await.map_err(unavailable)?;
         }
         Ok(())
     }
@@ -156,35 +130,21 @@ impl Table {
     /// Drops the `mp3` messages that are older than `age` or not among the newest `most`.
     pub(super) async fn trim_mp3(&self, most: u32, age: Duration) -> Result<(), Error> {
         let mut connection = self.connection().await?;
-        let waiting = dsl::messages
-            .filter(dsl::topic.eq(Topic::Mp3.name()))
-            .filter(dsl::dead_at.is_null());
-        let newest_beyond = waiting
-            .order(dsl::id.desc())
-            .offset(i64::from(most))
-            .select(dsl::id);
+        let waiting =
+            dsl::messages.filter(dsl::topic.eq(Topic::Mp3.name())).filter(dsl::dead_at.is_null());
+        let newest_beyond = waiting.order(dsl::id.desc()).offset(i64::from(most)).select(dsl::id);
         let beyond = newest_beyond.first::<i64>(&mut connection).await.optional();
         // Ids follow the time, so the first row tells whether any is too old, and no scan is needed.
         let oldest = waiting.order(dsl::id).select(dsl::created_at);
-        let oldest = oldest
-            .first::<i64>(&mut connection)
-            .await
-            .optional()
-            .map_err(unavailable)?;
+        let oldest = oldest.first::<i64>(&mut connection).await.optional().map_err(unavailable)?;
         let born = now().saturating_sub(millis(age));
         if let Some(beyond) = beyond.map_err(unavailable)? {
             let deleted = diesel::delete(waiting.filter(dsl::id.le(beyond)));
-            deleted
-                .execute(&mut connection)
-                .await
-                .map_err(unavailable)?;
+            deleted.execute(&mut connection).await.map_err(unavailable)?;
         }
         if oldest.is_some_and(|oldest| oldest < born) {
             let deleted = diesel::delete(waiting.filter(dsl::created_at.lt(born)));
-            deleted
-                .execute(&mut connection)
-                .await
-                .map_err(unavailable)?;
+            deleted.execute(&mut connection).await.map_err(unavailable)?;
         }
         Ok(())
     }

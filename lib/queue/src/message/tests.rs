@@ -52,14 +52,9 @@ fn an_originals_message_is_a_video_without_conversion() {
     let body =
         br#"{"video_fid": "64f0", "mp3_fid": null, "username": "ada@example.org", "x": [1]}"#;
     let message = Message::from_json(Topic::Video, body).unwrap();
-    let Message::Video(video) = &message else {
-        panic!("{message:?}")
-    };
+    let Message::Video(video) = &message else { panic!("{message:?}") };
     assert_eq!((video.conversion, video.video_fid.as_str()), (None, "64f0"));
-    assert_eq!(
-        message.id(),
-        Message::from_json(Topic::Video, body).unwrap().id()
-    );
+    assert_eq!(message.id(), Message::from_json(Topic::Video, body).unwrap().id());
 }
 
 #[test]
@@ -75,9 +70,7 @@ fn what_is_not_a_message_is_named() {
         (r#"{"video_fid":"1","conversion":"no"}"#, "UUID"),
         (&long, "bytes long"),
     ] {
-        let error = Message::from_json(Topic::Video, body.as_bytes())
-            .unwrap_err()
-            .to_string();
+        let error = Message::from_json(Topic::Video, body.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(fault), "{body:.60}: {error}");
     }
 }
@@ -89,25 +82,12 @@ fn messages() -> impl Strategy<Value = Message> {
     prop_oneof![
         video.prop_map(move |(conversion, video_fid, username)| {
             let conversion = conversion.map(id);
-            Message::Video(VideoMessage {
-                conversion,
-                video_fid,
-                username,
-            })
+            Message::Video(VideoMessage { conversion, video_fid, username })
         }),
-        mp3.prop_map(
-            move |(event, conversion, [video_fid, mp3_fid, username, name])| {
-                let (event, conversion) = (Uuid::from_u128(event).into(), id(conversion));
-                Message::Mp3(Mp3Message {
-                    event,
-                    conversion,
-                    video_fid,
-                    mp3_fid,
-                    username,
-                    name,
-                })
-            }
-        ),
+        mp3.prop_map(move |(event, conversion, [video_fid, mp3_fid, username, name])| {
+            let (event, conversion) = (Uuid::from_u128(event).into(), id(conversion));
+            Message::Mp3(Mp3Message { event, conversion, video_fid, mp3_fid, username, name })
+        }),
         any::<u128>().prop_map(move |conversion| Message::Control(ControlMessage {
             conversion: id(conversion)
         })),

@@ -52,10 +52,7 @@ pub(super) async fn connect(uri: &AMQPUri, name: &str) -> lapin::Result<Connecti
     let dial = async move |uri: AMQPUri, runtime| {
         let stream =
             AMQPUriTcpExt::connect_with_config_async(&uri, tls.as_ref().as_ref(), &runtime);
-        within(CONNECT_TIMEOUT, async {
-            stream.await.map_err(lapin::Error::from)
-        })
-        .await
+        within(CONNECT_TIMEOUT, async { stream.await.map_err(lapin::Error::from) }).await
     };
     let connection = Connection::connector(uri.clone(), runtime, dial, properties);
     within(HANDSHAKE_TIMEOUT, connection).await

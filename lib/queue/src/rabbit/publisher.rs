@@ -38,19 +38,12 @@ struct Link {
 
 impl Publisher {
     pub(super) fn start(broker: Arc<Broker>) -> Self {
-        let state = Arc::new(watch::Sender::new(State::down(
-            "not yet connected".to_owned(),
-        )));
+        let state = Arc::new(watch::Sender::new(State::down("not yet connected".to_owned())));
         let stop = CancellationToken::new();
-        let keep_up = stop
-            .clone()
-            .run_until_cancelled_owned(keep_up(broker.clone(), state.clone()));
+        let keep_up =
+            stop.clone().run_until_cancelled_owned(keep_up(broker.clone(), state.clone()));
         tokio::spawn(keep_up);
-        Self {
-            broker,
-            state,
-            _stop: stop.drop_guard(),
-        }
+        Self { broker, state, _stop: stop.drop_guard() }
     }
 
     /// Sends and waits for the confirm. A connection that breaks meanwhile is waited for and the
@@ -132,10 +125,7 @@ impl Publisher {
 
 impl State {
     fn down(why: String) -> Self {
-        Self::Down {
-            since: Instant::now(),
-            why,
-        }
+        Self::Down { since: Instant::now(), why }
     }
 }
 
@@ -148,16 +138,11 @@ impl Link {
             }
             let channel = connection.create_channel().await?;
             // The broker confirms each message once a majority has it on disk.
-            channel
-                .confirm_select(ConfirmSelectOptions::default())
-                .await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok(channel)
         });
         let channel = channel.await?;
-        Ok(Self {
-            connection,
-            channel,
-        })
+        Ok(Self { connection, channel })
     }
 
     async fn send(
@@ -168,16 +153,10 @@ impl Link {
     ) -> lapin::Result<Confirmation> {
         // Mandatory: without a queue the message comes back, instead of vanishing with a confirm.
         // Immediate is not supported by RabbitMQ.
-        let options = BasicPublishOptions {
-            mandatory: true,
-            immediate: false,
-        };
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
         // The default exchange routes by the queue's name and cannot be deleted.
         let name = queue.name().into();
-        self.channel
-            .basic_publish("".into(), name, options, body, properties)
-            .await?
-            .await
+        self.channel.basic_publish("".into(), name, options, body, properties).await?.await
     }
 
     fn is_up(&self) -> bool {

@@ -61,28 +61,17 @@ async fn consume(
     topic: Topic,
     broker: &Broker,
 ) -> lapin::Result<lapin::Consumer> {
-    for queue in Queue::AT_START
-        .into_iter()
-        .filter(|queue| queue.topic == topic)
-    {
+    for queue in Queue::AT_START.into_iter().filter(|queue| queue.topic == topic) {
         topology::declare(connection, queue, &broker.warned).await?;
     }
     let channel = connection.create_channel().await?;
     // Per consumer, as quorum queues refuse the global kind.
-    channel
-        .basic_qos(PREFETCH, BasicQosOptions { global: false })
-        .await?;
+    channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
     // Acked by hand, once the record says what the message says. Not exclusive: a second dispatcher
     // stands by. The empty tag has the broker make one.
-    let options = BasicConsumeOptions {
-        no_ack: false,
-        exclusive: false,
-        ..Default::default()
-    };
+    let options = BasicConsumeOptions { no_ack: false, exclusive: false, ..Default::default() };
     let queue = topic.name().into();
-    channel
-        .basic_consume(queue, "".into(), options, FieldTable::default())
-        .await
+    channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
 }
 
 /// Returns why it ended.
@@ -125,10 +114,7 @@ fn count(delivery: &lapin::message::Delivery) -> u32 {
     let by_broker = [header("x-acquired-count"), header("x-delivery-count")];
     let by_broker = by_broker.into_iter().flatten().max().unwrap_or(0);
     let by_broker = by_broker.max(u32::from(delivery.redelivered));
-    header(DELIVERIES)
-        .unwrap_or(0)
-        .saturating_add(by_broker)
-        .saturating_add(1)
+    header(DELIVERIES).unwrap_or(0).saturating_add(by_broker).saturating_add(1)
 }
 
 fn number(value: &AMQPValue) -> Option<u32> {

@@ -30,11 +30,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(super) fn new(rabbit: Rabbit, topic: Topic, delivery: Delivery) -> Self {
-        Self {
-            rabbit,
-            topic,
-            delivery,
-        }
+        Self { rabbit, topic, delivery }
     }
 
     pub(crate) fn is_lost(&self) -> bool {
@@ -55,9 +51,8 @@ impl Handle {
     pub(crate) async fn retry_later(self, after: Duration, deliveries: u32) {
         let wait = after.clamp(Duration::from_millis(1), LONGEST_RETRY);
         let count = AMQPValue::LongLongInt(deliveries.into());
-        let properties = self
-            .properties(DELIVERIES, count)
-            .with_expiration(wait.as_millis().to_string().into());
+        let properties =
+            self.properties(DELIVERIES, count).with_expiration(wait.as_millis().to_string().into());
         match self.send(Role::Retry, properties).await {
             // Not acked after all: it comes again at once, and from the retry queue later.
             Ok(()) => drop(self.ack().await),
@@ -76,13 +71,8 @@ impl Handle {
     }
 
     async fn send(&self, role: Role, properties: BasicProperties) -> Result<(), Error> {
-        let queue = Queue {
-            topic: self.topic,
-            role,
-        };
-        self.rabbit
-            .send(queue, &self.delivery.data, properties)
-            .await
+        let queue = Queue { topic: self.topic, role };
+        self.rabbit.send(queue, &self.delivery.data, properties).await
     }
 
     /// The message's own properties and one header. Of its other headers none is taken along: `CC`
@@ -90,9 +80,8 @@ impl Handle {
     fn properties(&self, header: &str, value: AMQPValue) -> BasicProperties {
         let mut headers = FieldTable::default();
         headers.insert(header.into(), value);
-        let mut properties = BasicProperties::default()
-            .with_delivery_mode(PERSISTENT)
-            .with_headers(headers);
+        let mut properties =
+            BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
         let from = &self.delivery.properties;
         if let Some(content_type) = from.content_type() {
             properties = properties.with_content_type(content_type.clone());
@@ -117,12 +106,5 @@ async fn give_back(acker: Acker, after: Duration) {
     time::sleep(after).await;
     // Requeue: back into the queue, not to the dead letters. Where the connection has gone, the
     // broker has already done so.
-    drop(
-        acker
-            .nack(BasicNackOptions {
-                multiple: false,
-                requeue: true,
-            })
-            .await,
-    );
+    drop(acker.nack(BasicNackOptions { multiple: false, requeue: true }).await);
 }

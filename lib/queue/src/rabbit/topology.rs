@@ -38,22 +38,10 @@ const DELIVERY_LIMIT: i64 = 1_000_000;
 impl Queue {
     /// What must be there before work begins. The others are made when the first message needs them.
     pub(super) const AT_START: [Self; 4] = [
-        Self {
-            topic: Topic::Video,
-            role: Role::Main,
-        },
-        Self {
-            topic: Topic::Video,
-            role: Role::Dead,
-        },
-        Self {
-            topic: Topic::Mp3,
-            role: Role::Main,
-        },
-        Self {
-            topic: Topic::Control,
-            role: Role::Main,
-        },
+        Self { topic: Topic::Video, role: Role::Main },
+        Self { topic: Topic::Video, role: Role::Dead },
+        Self { topic: Topic::Mp3, role: Role::Main },
+        Self { topic: Topic::Control, role: Role::Main },
     ];
 
     pub(super) fn name(self) -> String {
@@ -114,9 +102,7 @@ pub(super) async fn declare(
     let channel = connection.create_channel().await?;
     // Durable: the queue survives a restart of the broker. Quorum queues know nothing else.
     let options = QueueDeclareOptions::durable();
-    let declared = channel
-        .queue_declare(queue.name().into(), options, queue.arguments())
-        .await;
+    let declared = channel.queue_declare(queue.name().into(), options, queue.arguments()).await;
     match declared {
         Ok(_) => channel.close(200, "done".into()).await,
         Err(refusal) if is_refusal(&refusal) => {
@@ -125,13 +111,8 @@ pub(super) async fn declare(
             }
             let channel = connection.create_channel().await?;
             // Passive: asks only whether it exists.
-            let options = QueueDeclareOptions {
-                passive: true,
-                ..options
-            };
-            channel
-                .queue_declare(queue.name().into(), options, FieldTable::default())
-                .await?;
+            let options = QueueDeclareOptions { passive: true, ..options };
+            channel.queue_declare(queue.name().into(), options, FieldTable::default()).await?;
             channel.close(200, "done".into()).await
         }
         Err(error) => Err(error),
@@ -140,10 +121,7 @@ pub(super) async fn declare(
 
 impl Warned {
     fn first(&self, queue: Queue) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(queue)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(queue)
     }
 }
 

@@ -24,11 +24,7 @@ static VHOST_URL: OnceCell<Option<String>> = OnceCell::const_new();
 
 pub(crate) enum Backend {
     Embedded(TempDir),
-    Rabbit {
-        url: String,
-        channel: Channel,
-        _turn: MutexGuard<'static, ()>,
-    },
+    Rabbit { url: String, channel: Channel, _turn: MutexGuard<'static, ()> },
 }
 
 #[derive(diesel::QueryableByName)]
@@ -64,17 +60,10 @@ impl Backend {
         for topic in Topic::ALL {
             for suffix in ["", ".dead", ".retry"] {
                 let queue = format!("{topic}{suffix}").into();
-                channel
-                    .queue_delete(queue, QueueDeleteOptions::default())
-                    .await
-                    .unwrap();
+                channel.queue_delete(queue, QueueDeleteOptions::default()).await.unwrap();
             }
         }
-        Some(Self::Rabbit {
-            url,
-            channel,
-            _turn: turn,
-        })
+        Some(Self::Rabbit { url, channel, _turn: turn })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -103,17 +92,12 @@ impl Backend {
                 let sql = format!(
                     "SELECT body, reason FROM messages WHERE topic = '{topic}' AND dead_at IS NOT NULL"
                 );
-                let dead = diesel::sql_query(sql)
-                    .get_result::<Dead>(&mut self.sqlite())
-                    .unwrap();
+                let dead = diesel::sql_query(sql).get_result::<Dead>(&mut self.sqlite()).unwrap();
                 (dead.body, dead.reason)
             }
             Self::Rabbit { channel, .. } => {
                 let queue = format!("{topic}.dead").into();
-                let got = channel
-                    .basic_get(queue, BasicGetOptions { no_ack: true })
-                    .await
-                    .unwrap();
+                let got = channel.basic_get(queue, BasicGetOptions { no_ack: true }).await.unwrap();
                 let delivery = got.unwrap().delivery;
                 let headers = delivery.properties.headers().clone().unwrap();
                 let Some(AMQPValue::LongString(reason)) = headers.inner().get("x-reason") else {
@@ -163,19 +147,12 @@ impl Backend {
         match self {
             Self::Embedded(_) => {
                 let sql = "SELECT count(*) AS count FROM messages WHERE topic = 'mp3'";
-                diesel::sql_query(sql)
-                    .get_result::<Count>(&mut self.sqlite())
-                    .unwrap()
-                    .count
+                diesel::sql_query(sql).get_result::<Count>(&mut self.sqlite()).unwrap().count
             }
             Self::Rabbit { channel, .. } => {
-                let options = QueueDeclareOptions {
-                    passive: true,
-                    ..Default::default()
-                };
-                let queue = channel
-                    .queue_declare("mp3".into(), options, FieldTable::default())
-                    .await;
+                let options = QueueDeclareOptions { passive: true, ..Default::default() };
+                let queue =
+                    channel.queue_declare("mp3".into(), options, FieldTable::default()).await;
                 queue.unwrap().message_count().into()
             }
         }
@@ -198,12 +175,7 @@ pub(crate) fn rabbitmqctl(arguments: &str) -> bool {
         return false;
     };
     let mut shell = std::process::Command::new("sh");
-    shell
-        .arg("-c")
-        .arg(format!("{command} -q {arguments}"))
-        .status()
-        .unwrap()
-        .success()
+    shell.arg("-c").arg(format!("{command} -q {arguments}")).status().unwrap().success()
 }
 
 /// Deletes the virtual host with all its queues, where there is one, and makes it again.

@@ -28,10 +28,7 @@ pub(crate) async fn two_consumers_share_a_topic(backend: &Backend) {
             tokio::select! { item = one.next() => item, item = other.next() => item }
         });
         if let Item::Delivery(delivery) = item.await.unwrap() {
-            assert!(
-                seen.insert(delivery.message().unwrap().id()),
-                "delivered twice"
-            );
+            assert!(seen.insert(delivery.message().unwrap().id()), "delivered twice");
             delivery.ack().await.unwrap();
         }
     }
@@ -83,10 +80,7 @@ pub(crate) async fn waiting_can_be_given_up_and_loses_nothing(backend: &Backend)
                 () = tokio::task::yield_now() => {}
             }
         };
-        assert_eq!(
-            (delivery.message(), delivery.deliveries()),
-            (Ok(&message), 1)
-        );
+        assert_eq!((delivery.message(), delivery.deliveries()), (Ok(&message), 1));
         delivery.ack().await.unwrap();
         if !published {
             publishing.await.unwrap();

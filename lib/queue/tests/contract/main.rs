@@ -105,19 +105,12 @@ async fn a_message_to_be_tried_later_comes_later_and_counts(backend: &Backend) {
     queue.publish(&video(2)).await.unwrap();
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     let begun = Instant::now();
-    delivery(&mut consumer)
-        .await
-        .retry_later(Duration::from_millis(300))
-        .await;
+    delivery(&mut consumer).await.retry_later(Duration::from_millis(300)).await;
     let next = delivery(&mut consumer).await;
     assert_eq!(next.message(), Ok(&video(2)));
     next.ack().await.unwrap();
     let again = delivery(&mut consumer).await;
-    assert!(
-        begun.elapsed() >= Duration::from_millis(300),
-        "after {:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() >= Duration::from_millis(300), "after {:?}", begun.elapsed());
     assert_eq!((again.message(), again.deliveries()), (Ok(&video(1)), 2));
     again.retry_later(Duration::ZERO).await;
     let third = delivery(&mut consumer).await;
@@ -126,18 +119,12 @@ async fn a_message_to_be_tried_later_comes_later_and_counts(backend: &Backend) {
 
 async fn a_rejected_message_is_a_dead_letter_with_its_reason(backend: &Backend) {
     let queue = backend.open().await;
-    for (topic, message) in [
-        (Topic::Video, video(1)),
-        (Topic::Control, control(1)),
-        (Topic::Mp3, mp3(1)),
-    ] {
+    for (topic, message) in
+        [(Topic::Video, video(1)), (Topic::Control, control(1)), (Topic::Mp3, mp3(1))]
+    {
         queue.publish(&message).await.unwrap();
         let mut consumer = queue.consume(topic).await.unwrap();
-        delivery(&mut consumer)
-            .await
-            .reject("no such file")
-            .await
-            .unwrap();
+        delivery(&mut consumer).await.reject("no such file").await.unwrap();
         let (body, reason) = backend.dead_letter(topic).await;
         assert_eq!(Message::from_json(topic, &body), Ok(message.clone()));
         assert_eq!(reason, "no such file");

@@ -11,17 +11,11 @@ fn conversion(number: u32) -> ConversionId {
 pub(crate) fn video(number: u32) -> Message {
     let username = Some("ada@example.org".to_owned());
     let video_fid = format!("video {number}");
-    Message::Video(VideoMessage {
-        conversion: Some(conversion(number)),
-        video_fid,
-        username,
-    })
+    Message::Video(VideoMessage { conversion: Some(conversion(number)), video_fid, username })
 }
 
 pub(crate) fn control(number: u32) -> Message {
-    Message::Control(ControlMessage {
-        conversion: conversion(number),
-    })
+    Message::Control(ControlMessage { conversion: conversion(number) })
 }
 
 pub(crate) fn mp3(number: u32) -> Message {

@@ -31,11 +31,7 @@ impl Proxy {
     async fn new(backend: &Backend) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
-        Self {
-            broker: backend.url().parse().unwrap(),
-            port,
-            task: None,
-        }
+        Self { broker: backend.url().parse().unwrap(), port, task: None }
     }
 
     fn url(&self) -> String {
@@ -47,10 +43,7 @@ impl Proxy {
 
     async fn mend(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
-        let broker = (
-            self.broker.authority.host.clone(),
-            self.broker.authority.port,
-        );
+        let broker = (self.broker.authority.host.clone(), self.broker.authority.port);
         self.task = Some(tokio::spawn(async move {
             let mut pairs = JoinSet::new();
             while let Ok((mut near, _)) = listener.accept().await {
@@ -80,25 +73,11 @@ async fn a_broker_that_is_absent_at_start_is_waited_for_and_then_found() {
     let queue = Queue::open(&proxy.url()).await.unwrap();
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     let begun = Instant::now();
-    assert!(matches!(
-        queue.publish(&video(1)).await,
-        Err(Error::Unavailable(_))
-    ));
-    assert!(
-        begun.elapsed() < Duration::from_secs(6),
-        "after {:?}",
-        begun.elapsed()
-    );
+    assert!(matches!(queue.publish(&video(1)).await, Err(Error::Unavailable(_))));
+    assert!(begun.elapsed() < Duration::from_secs(6), "after {:?}", begun.elapsed());
     let begun = Instant::now();
-    assert!(matches!(
-        queue.publish(&video(1)).await,
-        Err(Error::Unavailable(_))
-    ));
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "a long absence costs {:?}",
-        begun.elapsed()
-    );
+    assert!(matches!(queue.publish(&video(1)).await, Err(Error::Unavailable(_))));
+    assert!(begun.elapsed() < Duration::from_secs(1), "a long absence costs {:?}", begun.elapsed());
     proxy.mend().await;
     reconnected(&mut consumer).await;
     until_published(&queue, &video(2)).await;
@@ -142,19 +121,12 @@ async fn a_killed_broker_loses_no_confirmed_message() {
     // that was deleted and made again minutes before, and never serves it again.
     let vhost = format!("queue-killed-{}", std::process::id());
     let mut url: AMQPUri = backend.url().parse().unwrap();
-    assert!(
-        wipe_vhost(&vhost, &url.authority.userinfo.username),
-        "RABBITMQCTL is needed too"
-    );
+    assert!(wipe_vhost(&vhost, &url.authority.userinfo.username), "RABBITMQCTL is needed too");
     url.vhost = vhost.clone();
     let queue = Queue::open(&url.to_string()).await.unwrap();
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     reconnected(&mut consumer).await;
-    let mut killing = tokio::process::Command::new("sh")
-        .arg("-c")
-        .arg(kill)
-        .spawn()
-        .unwrap();
+    let mut killing = tokio::process::Command::new("sh").arg("-c").arg(kill).spawn().unwrap();
     let publishing = tokio::spawn(async move {
         let (mut number, mut failed) = (0, 0);
         let mut killed = false;

@@ -33,21 +33,13 @@ async fn a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_l
         sent.await.unwrap().await.unwrap();
     }
     let understood = delivery(&mut consumer).await;
-    let Ok(Message::Video(message)) = understood.message() else {
-        panic!("{understood:?}")
-    };
-    assert_eq!(
-        (message.conversion, message.video_fid.as_str()),
-        (None, "64f0c0ffee")
-    );
+    let Ok(Message::Video(message)) = understood.message() else { panic!("{understood:?}") };
+    assert_eq!((message.conversion, message.video_fid.as_str()), (None, "64f0c0ffee"));
     understood.ack().await.unwrap();
     let rubbish = delivery(&mut consumer).await;
     let reason = rubbish.message().unwrap_err().to_string();
     rubbish.reject(&reason).await.unwrap();
-    assert_eq!(
-        backend.dead_letter(Topic::Video).await,
-        (b"rubbish".to_vec(), reason)
-    );
+    assert_eq!(backend.dead_letter(Topic::Video).await, (b"rubbish".to_vec(), reason));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,9 +49,7 @@ async fn a_queue_that_exists_with_other_arguments_is_used_as_it_is() {
     };
     for queue in ["video", "mp3"] {
         let options = QueueDeclareOptions::durable();
-        let made = backend
-            .channel()
-            .queue_declare(queue.into(), options, FieldTable::default());
+        let made = backend.channel().queue_declare(queue.into(), options, FieldTable::default());
         made.await.unwrap();
     }
     let queue = backend.open().await;
@@ -83,9 +73,7 @@ async fn deleted_queues_are_made_again() {
     reconnected(&mut consumer).await;
     queue.publish(&video(1)).await.unwrap();
     for name in ["control", "video"] {
-        let deleted = backend
-            .channel()
-            .queue_delete(name.into(), QueueDeleteOptions::default());
+        let deleted = backend.channel().queue_delete(name.into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
     }
     // Nobody consumes `control`, so that the publisher has to make it again by itself.

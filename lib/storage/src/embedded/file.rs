@@ -52,9 +52,7 @@ fn part_of(whole: &Path) -> PathBuf {
 async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    spawn_blocking(work)
-        .await
-        .map_err(|error| Error::Unavailable(error.to_string()))?
+    spawn_blocking(work).await.map_err(|error| Error::Unavailable(error.to_string()))?
 }
 
 pub(crate) struct Writer {
@@ -95,11 +93,7 @@ impl Writer {
             patched: false,
             spare: Vec::with_capacity(BATCH),
         };
-        Ok(Self {
-            whole,
-            batch: Vec::with_capacity(BATCH),
-            part: Part::Idle(output),
-        })
+        Ok(Self { whole, batch: Vec::with_capacity(BATCH), part: Part::Idle(output) })
     }
 
     pub(crate) async fn append(&mut self, mut bytes: Bytes) -> Result<(), Error> {
@@ -126,9 +120,9 @@ impl Writer {
     async fn settled(&mut self) -> Result<Output, Error> {
         match mem::replace(&mut self.part, Part::Failed) {
             Part::Idle(output) => Ok(output),
-            Part::Busy(writing) => writing
-                .await
-                .map_err(|error| Error::Unavailable(error.to_string()))?,
+            Part::Busy(writing) => {
+                writing.await.map_err(|error| Error::Unavailable(error.to_string()))?
+            }
             Part::Failed => Err(Error::Unavailable("an earlier write failed".to_owned())),
         }
     }
@@ -185,17 +179,10 @@ impl Output {
     }
 
     fn commit(self, whole: &Path) -> Result<Blob, Error> {
-        let digest = if self.patched {
-            hash_of(&part_of(whole))?
-        } else {
-            self.hash.finalize()
-        };
+        let digest = if self.patched { hash_of(&part_of(whole))? } else { self.hash.finalize() };
         fs::rename(part_of(whole), whole)?;
         sync_folder_of(whole)?;
-        Ok(Blob {
-            length: self.length,
-            sha256: <[u8; 32]>::from(digest).into(),
-        })
+        Ok(Blob { length: self.length, sha256: <[u8; 32]>::from(digest).into() })
     }
 }
 
@@ -228,12 +215,7 @@ impl Reader {
         run(move || {
             let file = File::open(whole)?;
             let length = file.metadata()?.len();
-            Ok((
-                Self {
-                    file: Arc::new(file),
-                },
-                length,
-            ))
+            Ok((Self { file: Arc::new(file) }, length))
         })
         .await
     }

@@ -57,46 +57,26 @@ async fn use_all(storage: &Storage) {
     };
     let id = ConversionId::generate();
     let conversion = Conversion::new(id, new, Timestamp::UNIX_EPOCH);
-    let writer = storage
-        .create(PendingKind::Video { video: video.id })
-        .await
-        .unwrap();
+    let writer = storage.create(PendingKind::Video { video: video.id }).await.unwrap();
     writer.finish().await.unwrap();
     storage.pending(1).await.unwrap();
     storage.accept(&video, &conversion).await.unwrap();
-    storage
-        .change(id, &domain::Change::Announced)
-        .await
-        .unwrap();
+    storage.change(id, &domain::Change::Announced).await.unwrap();
     storage.video(video.id).await.unwrap();
     for before in [None, Some(id)] {
         for state in [None, Some(domain::State::Failed)] {
             let page = Page { before, limit: 1 };
-            storage
-                .conversions(&video.owner, state, &page)
-                .await
-                .unwrap();
+            storage.conversions(&video.owner, state, &page).await.unwrap();
         }
     }
     for before in [None, Some(video.id)] {
-        storage
-            .videos(&video.owner, &Page { before, limit: 1 })
-            .await
-            .unwrap();
+        storage.videos(&video.owner, &Page { before, limit: 1 }).await.unwrap();
     }
     let _ = storage.conversion_of_mp3(id.mp3(1)).await;
     storage.conversion_of_video(video.id).await.unwrap();
-    storage
-        .conversion_of_key(&video.owner, "key")
-        .await
-        .unwrap();
+    storage.conversion_of_key(&video.owner, "key").await.unwrap();
     let now = Timestamp::UNIX_EPOCH;
-    for work in [
-        Work::Due(now),
-        Work::Running,
-        Work::Unannounced,
-        Work::Unpublished,
-    ] {
+    for work in [Work::Due(now), Work::Running, Work::Unannounced, Work::Unpublished] {
         storage.work(work, 1).await.unwrap();
     }
     storage.next_due(now).await.unwrap();

@@ -32,18 +32,13 @@ impl Mongo {
     }
 
     fn chunks(&self, name: Name) -> Collection<RawDocumentBuf> {
-        self.database
-            .collection(&format!("{}.chunks", name.place()))
+        self.database.collection(&format!("{}.chunks", name.place()))
     }
 
     pub(crate) async fn delete(&self, name: Name) -> Result<(), Error> {
         // The document first: from then on nobody can open the file.
-        self.files(name)
-            .delete_one(doc! { "_id": name.id() })
-            .await?;
-        self.chunks(name)
-            .delete_many(doc! { "files_id": name.id() })
-            .await?;
+        self.files(name).delete_one(doc! { "_id": name.id() }).await?;
+        self.chunks(name).delete_many(doc! { "files_id": name.id() }).await?;
         Ok(())
     }
 }
@@ -112,10 +107,7 @@ impl Writer {
     }
 
     fn chunk(&self, n: i32, bytes: &[u8]) -> RawDocumentBuf {
-        let data = RawBinaryRef {
-            subtype: BinarySubtype::Generic,
-            bytes,
-        };
+        let data = RawBinaryRef { subtype: BinarySubtype::Generic, bytes };
         // With an `_id` of ours, since the driver would copy the whole chunk to put one before it.
         let mut document = rawdoc! { "_id": ObjectId::new(), "files_id": self.name.id(), "n": n };
         document.append(cstr!("data"), data);
@@ -177,10 +169,7 @@ impl Writer {
             "metadata": { "sha256": sha256.to_string() },
         };
         self.store.files(self.name).insert_one(file).await?;
-        Ok(Blob {
-            length: self.length,
-            sha256,
-        })
+        Ok(Blob { length: self.length, sha256 })
     }
 
     /// A server that died and came back in the middle of the upload has lost what was in no journal.
@@ -194,9 +183,7 @@ impl Writer {
         if stored == expected {
             Ok(())
         } else {
-            Err(Error::Unavailable(format!(
-                "the server kept {stored} of {expected} chunks"
-            )))
+            Err(Error::Unavailable(format!("the server kept {stored} of {expected} chunks")))
         }
     }
 
@@ -230,11 +217,8 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) async fn open(store: &Mongo, name: Name) -> Result<(Self, u64), Error> {
-        let file = store
-            .files(name)
-            .find_one(doc! { "_id": name.id() })
-            .await?
-            .ok_or(Error::NotFound)?;
+        let file =
+            store.files(name).find_one(doc! { "_id": name.id() }).await?.ok_or(Error::NotFound)?;
         let number = |key: &str| {
             let value = file
                 .get(key)
@@ -244,14 +228,7 @@ impl Reader {
                 .ok_or_else(|| Error::Corrupt(format!("{key} of {}", name.id())))
         };
         let (length, chunk) = (number("length")?, number("chunkSize")?.max(1));
-        Ok((
-            Self {
-                chunks: store.chunks(name),
-                id: name.id(),
-                chunk,
-            },
-            length,
-        ))
+        Ok((Self { chunks: store.chunks(name), id: name.id(), chunk }, length))
     }
 
     pub(crate) async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {

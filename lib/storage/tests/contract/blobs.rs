@@ -22,92 +22,49 @@ async fn whole(storage: &Storage, video: domain::VideoId) -> Vec<u8> {
 
 async fn nothing_is_left(storage: &Storage, video: domain::VideoId) {
     assert_eq!(storage.pending(10).await.unwrap(), []);
-    assert!(matches!(
-        storage.open_video(video).await,
-        Err(Error::NotFound)
-    ));
+    assert!(matches!(storage.open_video(video).await, Err(Error::NotFound)));
 }
 
 pub(crate) async fn what_is_written_in_any_pieces_is_read_back(Store { storage, .. }: Store) {
     let all = noise(5 << 20);
     let around = |size: usize| [size - 1, size, size + 1];
-    let small = [0, 1, 2]
-        .into_iter()
-        .chain(around(CHUNK))
-        .chain(around(9 * CHUNK));
-    let sizes: Vec<_> = small
-        .chain(around(2 * CHUNK))
-        .chain(around(BATCH))
-        .chain([all.len() - 7])
-        .collect();
-    for (size, piece) in sizes.into_iter().zip(
-        [1, 1, 65_536, 4099, CHUNK, 7919, 65_536]
-            .into_iter()
-            .cycle(),
-    ) {
+    let small = [0, 1, 2].into_iter().chain(around(CHUNK)).chain(around(9 * CHUNK));
+    let sizes: Vec<_> =
+        small.chain(around(2 * CHUNK)).chain(around(BATCH)).chain([all.len() - 7]).collect();
+    for (size, piece) in
+        sizes.into_iter().zip([1, 1, 65_536, 4099, CHUNK, 7919, 65_536].into_iter().cycle())
+    {
         // Tiny pieces of a large file would only take long.
         let piece = piece.max(size / 4096);
         let (bytes, (video, file)) = (all.slice(..size), upload());
         let mut writer = storage.create(file).await.unwrap();
         append(&mut writer, &bytes, piece).await;
         let blob = writer.finish().await.unwrap();
-        let expected = Blob {
-            length: size as u64,
-            sha256: sha256(&bytes),
-        };
+        let expected = Blob { length: size as u64, sha256: sha256(&bytes) };
         assert_eq!(blob, expected, "{size} bytes in pieces of {piece}");
-        assert!(
-            whole(&storage, video).await == bytes,
-            "{size} bytes in pieces of {piece}"
-        );
-        assert_eq!(
-            storage.open_video(video).await.unwrap().length(),
-            size as u64
-        );
+        assert!(whole(&storage, video).await == bytes, "{size} bytes in pieces of {piece}");
+        assert_eq!(storage.open_video(video).await.unwrap().length(), size as u64);
     }
 }
 
 pub(crate) async fn any_range_is_read_across_every_boundary(Store { storage, .. }: Store) {
     let bytes = noise(2 * STEP + CHUNK + 3);
-    let reader = storage
-        .open_video(put(&storage, &bytes).await)
-        .await
-        .unwrap();
+    let reader = storage.open_video(put(&storage, &bytes).await).await.unwrap();
     let edges = [0, CHUNK, 2 * CHUNK, STEP, 2 * STEP, bytes.len()];
-    for from in edges
-        .iter()
-        .flat_map(|edge| [edge.saturating_sub(1), *edge, edge + 1])
-    {
-        for length in [
-            0,
-            1,
-            2,
-            CHUNK - 1,
-            CHUNK,
-            CHUNK + 1,
-            STEP + 1,
-            bytes.len(),
-            usize::MAX,
-        ] {
+    for from in edges.iter().flat_map(|edge| [edge.saturating_sub(1), *edge, edge + 1]) {
+        for length in [0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, STEP + 1, bytes.len(), usize::MAX] {
             let start = from.min(bytes.len());
             let expected = &bytes[start..start.saturating_add(length).min(bytes.len())];
             let read = reader.read_at(from as u64, length as u64).await.unwrap();
             assert!(read == expected, "{length} bytes from {from}");
         }
         let end = (from + STEP + 1) as u64;
-        let parts: Vec<Bytes> = reader
-            .clone()
-            .stream(from as u64..end)
-            .try_collect()
-            .await
-            .unwrap();
+        let parts: Vec<Bytes> =
+            reader.clone().stream(from as u64..end).try_collect().await.unwrap();
         let expected = &bytes[from.min(bytes.len())..bytes.len().min(from + STEP + 1)];
         assert!(parts.concat() == expected, "a stream from {from}");
     }
-    assert_eq!(
-        reader.read_at(u64::MAX, u64::MAX).await.unwrap(),
-        Bytes::new()
-    );
+    assert_eq!(reader.read_at(u64::MAX, u64::MAX).await.unwrap(), Bytes::new());
 }
 
 pub(crate) async fn a_patched_head_counts_in_the_hash(Store { storage, .. }: Store) {
@@ -118,10 +75,7 @@ pub(crate) async fn a_patched_head_counts_in_the_hash(Store { storage, .. }: Sto
         append(&mut writer, &noise(size), 50_000).await;
         for offset in [0, 3, (size - 4).min(128 << 10)] {
             expected[offset..offset + 4].copy_from_slice(b"Xing");
-            writer
-                .patch(offset as u64, Bytes::from_static(b"Xing"))
-                .await
-                .unwrap();
+            writer.patch(offset as u64, Bytes::from_static(b"Xing")).await.unwrap();
         }
         // Bytes may still follow a patch.
         expected.extend_from_slice(b"tail");
@@ -141,19 +95,10 @@ pub(crate) async fn a_patch_past_the_end_is_refused(Store { storage, .. }: Store
     let mut writer = storage.create(file).await.unwrap();
     writer.append(Bytes::from_static(b"abc")).await.unwrap();
     for offset in [1, 3, u64::MAX] {
-        assert!(
-            writer
-                .patch(offset, Bytes::from_static(b"xyz"))
-                .await
-                .is_err(),
-            "{offset}"
-        );
+        assert!(writer.patch(offset, Bytes::from_static(b"xyz")).await.is_err(), "{offset}");
     }
     writer.discard().await.unwrap();
-    assert!(matches!(
-        storage.open_video(video).await,
-        Err(Error::NotFound)
-    ));
+    assert!(matches!(storage.open_video(video).await, Err(Error::NotFound)));
 }
 
 pub(crate) async fn an_unfinished_file_cannot_be_opened(Store { storage, .. }: Store) {
@@ -161,10 +106,7 @@ pub(crate) async fn an_unfinished_file_cannot_be_opened(Store { storage, .. }: S
     let mut writer = storage.create(file).await.unwrap();
     for bytes in [Bytes::new(), noise(5 << 20)] {
         writer.append(bytes).await.unwrap();
-        assert!(matches!(
-            storage.open_video(video).await,
-            Err(Error::NotFound)
-        ));
+        assert!(matches!(storage.open_video(video).await, Err(Error::NotFound)));
     }
     writer.finish().await.unwrap();
     storage.open_video(video).await.unwrap();
@@ -183,11 +125,7 @@ pub(crate) async fn a_writer_that_dies_at_any_step_leaves_a_marker(Store { stora
             drop(writer);
         }
         let markers = storage.pending(10).await.unwrap();
-        assert_eq!(
-            markers.iter().map(|marker| marker.kind).collect::<Vec<_>>(),
-            [file],
-            "{step}"
-        );
+        assert_eq!(markers.iter().map(|marker| marker.kind).collect::<Vec<_>>(), [file], "{step}");
         storage.delete(file).await.unwrap();
         storage.forget(file).await.unwrap();
         nothing_is_left(&storage, video).await;
@@ -208,11 +146,7 @@ pub(crate) async fn discarding_leaves_nothing(Store { storage, url }: Store) {
 pub(crate) async fn deleting_leaves_nothing_and_repeats(Store { storage, url }: Store) {
     let (conversion, claim) = (ConversionId::generate(), 3);
     let mp3 = conversion.mp3(claim);
-    let file = PendingKind::Mp3 {
-        mp3,
-        conversion,
-        claim,
-    };
+    let file = PendingKind::Mp3 { mp3, conversion, claim };
     for _ in 0..2 {
         let mut writer = storage.create(file).await.unwrap();
         append(&mut writer, &noise(3 << 20), 300_000).await;
@@ -233,12 +167,7 @@ pub(crate) async fn deleting_leaves_nothing_and_repeats(Store { storage, url }: 
 async fn no_bytes_are_left(url: &str) {
     if let Some(folder) = url.strip_prefix("file:") {
         for place in ["videos", "mp3s"] {
-            assert_eq!(
-                std::fs::read_dir(format!("{folder}/{place}"))
-                    .unwrap()
-                    .count(),
-                0
-            );
+            assert_eq!(std::fs::read_dir(format!("{folder}/{place}")).unwrap().count(), 0);
         }
         return;
     }
@@ -246,11 +175,7 @@ async fn no_bytes_are_left(url: &str) {
     let database = client.default_database().unwrap();
     for place in ["videos.files", "videos.chunks", "mp3s.files", "mp3s.chunks"] {
         let rows = database.collection::<mongodb::bson::Document>(place);
-        assert_eq!(
-            rows.count_documents(mongodb::bson::doc! {}).await.unwrap(),
-            0,
-            "{place}"
-        );
+        assert_eq!(rows.count_documents(mongodb::bson::doc! {}).await.unwrap(), 0, "{place}");
     }
 }
 
@@ -273,10 +198,7 @@ pub(crate) async fn a_cancelled_append_spoils_the_file(Store { storage, url }: S
     assert!(writer.append(noise(9 << 20)).now_or_never().is_none());
     assert!(writer.append(noise(1)).await.is_err());
     assert!(writer.finish().await.is_err());
-    assert!(matches!(
-        storage.open_video(video).await,
-        Err(Error::NotFound)
-    ));
+    assert!(matches!(storage.open_video(video).await, Err(Error::NotFound)));
     assert_eq!(storage.pending(10).await.unwrap().len(), 1);
     storage.delete(file).await.unwrap();
     if url.starts_with("file:") {
@@ -314,9 +236,5 @@ pub(crate) async fn markers_come_longest_silent_first(Store { storage, .. }: Sto
     assert_eq!(markers.len(), 2);
     let all = storage.pending(10).await.unwrap();
     assert!(all.is_sorted_by_key(|marker| marker.touched_at.as_millisecond()));
-    assert!(
-        files
-            .iter()
-            .all(|file| all.iter().any(|marker| marker.kind == *file))
-    );
+    assert!(files.iter().all(|file| all.iter().any(|marker| marker.kind == *file)));
 }

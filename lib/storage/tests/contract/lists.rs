@@ -9,9 +9,8 @@ use storage::{Page, Storage, Work};
 /// 250 conversions of Ada's, every third cancelled, among 30 of Bob's; Ada's, newest first.
 async fn many(storage: &Storage) -> Vec<Conversion> {
     let bob = "bob".parse().unwrap();
-    let mut records: Vec<_> = (0..250)
-        .map(|_| conversion_of(&video_of(&ada()), None, at(1)))
-        .collect();
+    let mut records: Vec<_> =
+        (0..250).map(|_| conversion_of(&video_of(&ada()), None, at(1))).collect();
     let others = (0..30).map(|_| conversion_of(&video_of(&bob), None, at(1)));
     let all: Vec<_> = records.iter().cloned().chain(others).collect();
     stream::iter(&all)
@@ -25,13 +24,7 @@ async fn many(storage: &Storage) -> Vec<Conversion> {
 }
 
 async fn pages(storage: &Storage, state: Option<State>, limit: u32) -> Vec<Conversion> {
-    let (mut all, mut page) = (
-        Vec::new(),
-        Page {
-            before: None,
-            limit,
-        },
-    );
+    let (mut all, mut page) = (Vec::new(), Page { before: None, limit });
     loop {
         let records = storage.conversions(&ada(), state, &page).await.unwrap();
         assert!(records.len() <= limit as usize);
@@ -46,27 +39,16 @@ async fn pages(storage: &Storage, state: Option<State>, limit: u32) -> Vec<Conve
 pub(crate) async fn pages_hold_every_record_once(Store { storage, .. }: Store) {
     let records = many(&storage).await;
     for limit in [7, 50, 1000] {
-        assert_eq!(
-            pages(&storage, None, limit).await,
-            records,
-            "{limit} a page"
-        );
+        assert_eq!(pages(&storage, None, limit).await, records, "{limit} a page");
     }
 }
 
 pub(crate) async fn pages_filter_by_state(Store { storage, .. }: Store) {
     let records = many(&storage).await;
     for state in State::ALL {
-        let expected: Vec<_> = records
-            .iter()
-            .filter(|record| record.state == state)
-            .cloned()
-            .collect();
-        assert_eq!(
-            pages(&storage, Some(state), 20).await,
-            expected,
-            "{state:?}"
-        );
+        let expected: Vec<_> =
+            records.iter().filter(|record| record.state == state).cloned().collect();
+        assert_eq!(pages(&storage, Some(state), 20).await, expected, "{state:?}");
     }
 }
 
@@ -74,18 +56,12 @@ pub(crate) async fn videos_are_paged_by_owner(Store { storage, .. }: Store) {
     let mut videos = Vec::new();
     for owner in [ada(), "bob".parse().unwrap(), ada(), ada()] {
         let video = video_of(&owner);
-        storage
-            .accept(&video, &conversion_of(&video, None, at(1)))
-            .await
-            .unwrap();
+        storage.accept(&video, &conversion_of(&video, None, at(1))).await.unwrap();
         videos.push(video);
     }
     videos.remove(1);
     videos.sort_by_key(|video| std::cmp::Reverse(video.id));
-    let mut page = Page {
-        before: None,
-        limit: 2,
-    };
+    let mut page = Page { before: None, limit: 2 };
     assert_eq!(storage.videos(&ada(), &page).await.unwrap(), videos[..2]);
     page.before = Some(videos[1].id);
     assert_eq!(storage.videos(&ada(), &page).await.unwrap(), videos[2..]);
@@ -110,28 +86,15 @@ pub(crate) async fn work_is_sorted_into_its_kinds(Store { storage, .. }: Store) 
     let told = added(&storage, at(5)).await.id;
     changed(&storage, told, &[Change::Announced]).await;
     let later = added(&storage, at(6)).await.id;
-    let trouble = Change::Release {
-        attempt: 1,
-        cause: Cause::NeverStarted("no room".to_owned()),
-    };
-    let later_at = changed(&storage, later, &[Change::Dispatch { attempt: 1 }, trouble])
-        .await
-        .not_before;
+    let trouble = Change::Release { attempt: 1, cause: Cause::NeverStarted("no room".to_owned()) };
+    let later_at =
+        changed(&storage, later, &[Change::Dispatch { attempt: 1 }, trouble]).await.not_before;
 
-    assert_eq!(
-        ids(&storage, Work::Due(Timestamp::now())).await,
-        [queued, told]
-    );
-    assert_eq!(
-        ids(&storage, Work::Due(later_at)).await,
-        [queued, told, later]
-    );
+    assert_eq!(ids(&storage, Work::Due(Timestamp::now())).await, [queued, told]);
+    assert_eq!(ids(&storage, Work::Due(later_at)).await, [queued, told, later]);
     assert_eq!(ids(&storage, Work::Due(at(0))).await, []);
     assert_eq!(ids(&storage, Work::Running).await, [started]);
-    assert_eq!(
-        ids(&storage, Work::Unannounced).await,
-        [queued, started, later]
-    );
+    assert_eq!(ids(&storage, Work::Unannounced).await, [queued, started, later]);
     assert_eq!(ids(&storage, Work::Unpublished).await, [done]);
     changed(&storage, done, &[Change::Published]).await;
     assert_eq!(ids(&storage, Work::Unpublished).await, []);
@@ -146,29 +109,17 @@ pub(crate) async fn work_comes_longest_waiting_first(Store { storage, .. }: Stor
     records.sort_by_key(|record| (record.created_at, record.id));
     let due = storage.work(Work::Due(at(9)), 100).await.unwrap();
     assert_eq!(due, records);
-    assert_eq!(
-        storage.work(Work::Due(at(9)), 4).await.unwrap(),
-        records[..4]
-    );
-    assert_eq!(
-        storage.work(Work::Unannounced, 4).await.unwrap(),
-        records[..4]
-    );
+    assert_eq!(storage.work(Work::Due(at(9)), 4).await.unwrap(), records[..4]);
+    assert_eq!(storage.work(Work::Unannounced, 4).await.unwrap(), records[..4]);
     for record in &mut records {
         *record = running(&storage, record.id).await;
     }
     assert_eq!(storage.work(Work::Running, 100).await.unwrap(), records);
-    assert_eq!(
-        storage.work(Work::Unannounced, 3).await.unwrap(),
-        records[..3]
-    );
+    assert_eq!(storage.work(Work::Unannounced, 3).await.unwrap(), records[..3]);
     for record in &mut records {
         *record = changed(&storage, record.id, &[success(record.id, 1)]).await;
     }
-    assert_eq!(
-        storage.work(Work::Unpublished, 4).await.unwrap(),
-        records[..4]
-    );
+    assert_eq!(storage.work(Work::Unpublished, 4).await.unwrap(), records[..4]);
 }
 
 pub(crate) async fn the_next_due_time_is_the_nearest(Store { storage, .. }: Store) {

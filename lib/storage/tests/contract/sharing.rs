@@ -12,25 +12,13 @@ use storage::{AddError, Storage};
 pub(crate) async fn two_handles_see_one_store(Store { storage, url }: Store) {
     let other = Storage::open(&url).await.unwrap();
     let video = put(&storage, &noise(1000)).await;
-    assert_eq!(
-        other
-            .open_video(video)
-            .await
-            .unwrap()
-            .read_at(0, 1000)
-            .await
-            .unwrap(),
-        noise(1000)
-    );
+    assert_eq!(other.open_video(video).await.unwrap().read_at(0, 1000).await.unwrap(), noise(1000));
     let id = added(&other, at(1)).await.id;
     changed(&storage, id, &[Change::Dispatch { attempt: 1 }]).await;
     let handles = [&storage, &other];
     let claim = Change::Claim { attempt: 1 };
     let claimed = join_all((0..20).map(|n| handles[n % 2].change(id, &claim))).await;
-    let claims: BTreeSet<_> = claimed
-        .into_iter()
-        .map(|record| record.unwrap().claim)
-        .collect();
+    let claims: BTreeSet<_> = claimed.into_iter().map(|record| record.unwrap().claim).collect();
     assert_eq!(claims.len(), 20);
 }
 
@@ -45,23 +33,14 @@ const CLAIMS: usize = 25;
 pub(crate) async fn processes_that_open_a_new_store_at_once_lose_nothing(Store { url, .. }: Store) {
     // A store beside the test's own, so that it is the processes who make it; in MongoDB the name is
     // kept, or nobody would drop it.
-    let new = if url.starts_with("file:") {
-        format!("{url}-new")
-    } else {
-        url
-    };
+    let new = if url.starts_with("file:") { format!("{url}-new") } else { url };
     let record =
         crate::store::conversion_of(&crate::store::video_of(&crate::store::ada()), None, at(1));
     let body = serde_json::to_string(&record).unwrap();
     let start = |_| {
         let mut process = Command::new(std::env::current_exe().unwrap());
         process.args(["--exact", "sharing::claiming_process", "--nocapture"]);
-        process
-            .env(URL, &new)
-            .env(RECORD, &body)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
+        process.env(URL, &new).env(RECORD, &body).stdout(Stdio::piped()).spawn().unwrap()
     };
     let started: Vec<_> = (0..PROCESSES).map(start).collect();
     let mut claims = BTreeSet::new();
@@ -76,10 +55,7 @@ pub(crate) async fn processes_that_open_a_new_store_at_once_lose_nothing(Store {
     }
     assert_eq!(claims, (1..=PROCESSES * CLAIMS).collect());
     let storage = Storage::open(&new).await.unwrap();
-    assert_eq!(
-        storage.conversion(record.id).await.unwrap().claim as usize,
-        PROCESSES * CLAIMS
-    );
+    assert_eq!(storage.conversion(record.id).await.unwrap().claim as usize, PROCESSES * CLAIMS);
 }
 
 /// One of the processes of the test above; by itself it does nothing.
@@ -96,14 +72,9 @@ async fn claiming_process() {
         Err(error) => panic!("{error}"),
     }
     // Where another process was first this is refused or changes nothing.
-    let _ = storage
-        .change(record.id, &Change::Dispatch { attempt: 1 })
-        .await;
+    let _ = storage.change(record.id, &Change::Dispatch { attempt: 1 }).await;
     for _ in 0..CLAIMS {
-        let claimed = storage
-            .change(record.id, &Change::Claim { attempt: 1 })
-            .await
-            .unwrap();
+        let claimed = storage.change(record.id, &Change::Claim { attempt: 1 }).await.unwrap();
         let mut line = std::io::stdout().lock();
         std::io::Write::write_all(&mut line, format!("claim={} \n", claimed.claim).as_bytes())
             .unwrap();

@@ -41,9 +41,7 @@ pub(crate) async fn on_mongodb(test: impl AsyncFnOnce(Store)) {
     let name = format!("contract-{}", uuid::Uuid::now_v7());
     let url = format!("{}/{name}", server.trim_end_matches('/'));
     let storage = Storage::open(&url).await.unwrap();
-    let ended = AssertUnwindSafe(test(Store { storage, url }))
-        .catch_unwind()
-        .await;
+    let ended = AssertUnwindSafe(test(Store { storage, url })).catch_unwind().await;
     let client = mongodb::Client::with_uri_str(&server).await.unwrap();
     client.database(&name).drop().await.unwrap();
     if let Err(panic) = ended {
@@ -110,9 +108,7 @@ pub(crate) fn conversion_of(video: &Video, key: Option<&str>, now: Timestamp) ->
         video,
         role: Role::User,
         options: Options::default(),
-        idempotency: key.map(|key| Idempotency {
-            key: key.to_owned(),
-        }),
+        idempotency: key.map(|key| Idempotency { key: key.to_owned() }),
     };
     Conversion::new(ConversionId::generate(), new, now)
 }
@@ -134,10 +130,7 @@ pub(crate) async fn changed(storage: &Storage, id: ConversionId, changes: &[Chan
 
 /// Dispatches and claims attempt 1.
 pub(crate) async fn running(storage: &Storage, id: ConversionId) -> Conversion {
-    let start = [
-        Change::Dispatch { attempt: 1 },
-        Change::Claim { attempt: 1 },
-    ];
+    let start = [Change::Dispatch { attempt: 1 }, Change::Claim { attempt: 1 }];
     changed(storage, id, &start).await
 }
 
