@@ -37,7 +37,10 @@ pub(crate) fn run() -> ExitCode {
     }
     let voice = Voice::from_env(matches!(command, Command::Local(_)));
     process::init(&voice.log, voice.format);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Not the single-threaded kind: an SQLite query that is dropped half-way, as by a `select!`,
+    // blocks its thread until it is done, and that kind panics at it.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let ending = match runtime {
         Ok(runtime) => runtime.block_on(end_of(command)),
         Err(error) => Ending::trouble(error),

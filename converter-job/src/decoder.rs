@@ -113,7 +113,7 @@ fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
             None => encoder.insert(Encoder::open(job.preset, &frame, Mp3::new(link.clone()))?),
         };
         encoder.push(&mut frame)?;
-        let percent = sound.percent(link.reached(), job.length);
+        let percent = sound.percent(link.furthest(), job.length);
         if percent > told {
             told = percent;
             let _ = link.send(&Request::Progress(percent));

@@ -12,6 +12,8 @@ use std::{
 /// left something open. Must come first, before anything of ours is opened.
 #[expect(unsafe_code, reason = "closing by number; nothing in this process owns these yet")]
 pub(super) fn close_inherited() -> io::Result<()> {
+    // Else it would be listed as `exe`, after the path that it was started by.
+    let _ = fs::write("/proc/self/comm", "decoder");
     let entries = fs::read_dir("/proc/self/fd")?;
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let inherited: Vec<RawFd> = numbers.filter(|number| *number > 2).collect();

@@ -1,6 +1,7 @@
 //! The decoder's end of the two pipes. Reader, writer and main loop share it; one thread uses it.
 
 use crate::protocol::{HEADER, Header, Job, MAX_BLOCK, Request};
+use rustix::pipe::fcntl_getpipe_size;
 use std::{
     fs::File,
     io::{self, Read, Write},
@@ -46,14 +47,26 @@ impl Shared {
         self.lock().note(|link| link.requests.write_all(&request.encode()))
     }
 
-    /// Fetches the video's bytes at `offset` into `block`.
-    pub(super) fn read(&self, offset: u64, length: u32, block: &mut Vec<u8>) -> io::Result<()> {
-        self.lock().note(|link| {
-            link.requests.write_all(&Request::Read { offset, length }.encode())?;
-            link.answer(Header::DATA, length as usize, block)?;
-            link.reached = link.reached.max(offset + block.len() as u64);
-            Ok(())
-        })
+    /// Asks for bytes of the video. Each request is answered, in order.
+    pub(super) fn ask(&self, offset: u64, length: u32) -> io::Result<()> {
+        self.send(&Request::Read { offset, length })
+    }
+
+    /// Receives the answer to the oldest request that has none.
+    pub(super) fn receive(&self, most: u32, block: &mut Vec<u8>) -> io::Result<()> {
+        self.lock().note(|link| link.answer(Header::DATA, most as usize, block))
+    }
+
+    /// Bytes of answers that wait in the pipe without anybody reading them.
+    pub(super) fn room(&self) -> u32 {
+        let size = fcntl_getpipe_size(&self.lock().answers);
+        size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(0)
+    }
+
+    /// Notes how far the video has been read.
+    pub(super) fn reached(&self, end: u64) {
+        let mut link = self.lock();
+        link.reached = link.reached.max(end);
     }
 
     /// What broke the pipes, if something did.
@@ -62,7 +75,7 @@ impl Shared {
     }
 
     /// The end of the furthest bytes read.
-    pub(super) fn reached(&self) -> u64 {
+    pub(super) fn furthest(&self) -> u64 {
         self.lock().reached
     }
 }

@@ -1,4 +1,7 @@
 //! The video as something that reads and seeks: blocks fetched from the attempt.
+//!
+//! A reader that goes on in order finds its next block in the pipe: it was asked for while the one
+//! before was being decoded.
 
 use super::link::Shared;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,24 +20,59 @@ pub(super) struct Video {
     start: u64,
     block: Vec<u8>,
     step: u32,
+    /// Where the block lies that has been asked for and not been received.
+    ahead: Option<u64>,
+    /// The largest answer that the pipe holds while nobody reads it.
+    room: u32,
 }
 
 impl Video {
     pub(super) fn new(link: Shared, length: u64) -> Self {
-        Self { link, length, position: 0, start: 0, block: Vec::new(), step: SMALLEST }
+        // Half, for pages that are not filled. A larger answer would leave the attempt writing and
+        // not reading, while the decoder does the same.
+        let room = link.room() / 2;
+        Self {
+            link,
+            length,
+            position: 0,
+            start: 0,
+            block: Vec::new(),
+            step: SMALLEST,
+            ahead: None,
+            room,
+        }
     }
 
     /// What the block holds from the position on.
     fn held(&self) -> &[u8] {
-        let within = self.position.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        let within = self.position.checked_sub(self.start);
+        let within = within.and_then(|at| usize::try_from(at).ok());
         within.and_then(|at| self.block.get(at..)).unwrap_or_default()
     }
 
+    fn end(&self) -> u64 {
+        self.start + self.block.len() as u64
+    }
+
     fn fetch(&mut self) -> io::Result<()> {
-        let in_order = self.position == self.start + self.block.len() as u64;
-        self.step = if in_order { (self.step * 2).min(LARGEST) } else { SMALLEST };
-        self.start = self.position;
-        self.link.read(self.position, self.step, &mut self.block)
+        let near = (self.start..=self.end() + u64::from(self.step)).contains(&self.position);
+        self.step = if near { (self.step * 2).min(LARGEST) } else { SMALLEST };
+        if let Some(start) = self.ahead.take() {
+            self.start = start;
+            self.link.receive(LARGEST, &mut self.block)?;
+        }
+        if self.held().is_empty() {
+            self.start = self.position;
+            self.link.ask(self.position, self.step)?;
+            self.link.receive(self.step, &mut self.block)?;
+        }
+        let end = self.end();
+        self.link.reached(end);
+        if near && self.step <= self.room && end < self.length {
+            self.link.ask(end, self.step)?;
+            self.ahead = Some(end);
+        }
+        Ok(())
     }
 }
 
@@ -47,6 +85,9 @@ impl Read for Video {
             self.fetch()?;
         }
         let held = self.held();
+        if held.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let taken = held.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&held[..taken]);
         self.position += taken as u64;

@@ -2,7 +2,11 @@
 
 use super::Error;
 use bytes::Bytes;
-use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, pread},
+};
+use std::{fs::File, io, sync::Arc};
 use storage::BlobReader;
 use tokio::task::spawn_blocking;
 
@@ -30,23 +34,22 @@ impl Source {
             Self::File(file, _) => {
                 let file = file.clone();
                 let read = spawn_blocking(move || read_file(&file, offset, length)).await;
-                Ok(read.map_err(std::io::Error::other)??)
+                Ok(read.map_err(io::Error::other)??)
             }
         }
     }
 }
 
-fn read_file(file: &File, offset: u64, length: usize) -> std::io::Result<Bytes> {
-    let mut bytes = vec![0; length];
-    let mut held = 0;
-    while held < length {
-        match file.read_at(&mut bytes[held..], offset + held as u64) {
+fn read_file(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < bytes.capacity() {
+        let at = offset + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), at) {
             Ok(0) => break,
-            Ok(read) => held += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(held);
+    bytes.truncate(length);
     Ok(bytes.into())
 }

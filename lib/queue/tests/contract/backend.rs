@@ -10,9 +10,9 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use queue::{Consumer, Delivery, Item, Queue, Topic};
-use std::{env, time::Duration};
+use std::{env, sync::LazyLock, time::Duration};
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// What must happen happens within this time, on a slow machine too.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ const VHOST: &str = "queue-contract";
 
 /// One test at a time has the virtual host.
 static TURN: Mutex<()> = Mutex::const_new(());
-static VHOST_URL: OnceCell<Option<String>> = OnceCell::const_new();
+static VHOST_URL: LazyLock<String> = LazyLock::new(vhost);
 
 pub(crate) enum Backend {
     Embedded(TempDir),
@@ -46,15 +46,10 @@ impl Backend {
         Self::Embedded(tempfile::tempdir().unwrap())
     }
 
-    /// The broker's virtual host without any queue; `None`, and a line that says so, without one.
-    pub(crate) async fn rabbit() -> Option<Self> {
+    /// The broker's virtual host without any queue.
+    pub(crate) async fn rabbit() -> Self {
         let turn = TURN.lock().await;
-        let Some(url) = VHOST_URL.get_or_init(async || vhost()).await.clone() else {
-            eprintln!(
-                "SKIPPED over RabbitMQ: set AMQP_TEST_VHOST_URL, or AMQP_URL and RABBITMQCTL"
-            );
-            return None;
-        };
+        let url = VHOST_URL.clone();
         let connection = lapin::Connection::connect(&url, ConnectionProperties::default());
         let channel = connection.await.unwrap().create_channel().await.unwrap();
         for topic in Topic::ALL {
@@ -63,7 +58,7 @@ impl Backend {
                 channel.queue_delete(queue, QueueDeleteOptions::default()).await.unwrap();
             }
         }
-        Some(Self::Rabbit { url, channel, _turn: turn })
+        Self::Rabbit { url, channel, _turn: turn }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -185,14 +180,19 @@ pub(crate) fn wipe_vhost(vhost: &str, user: &str) -> bool {
         && rabbitmqctl(&format!("set_permissions -p {vhost} {user} '.*' '.*' '.*'"))
 }
 
-fn vhost() -> Option<String> {
+pub(crate) fn rabbit_is_absent() -> bool {
+    let missing = |name| env::var(name).is_err();
+    missing("AMQP_TEST_VHOST_URL") && (missing("AMQP_URL") || missing("RABBITMQCTL"))
+}
+
+fn vhost() -> String {
     if let Ok(url) = env::var("AMQP_TEST_VHOST_URL") {
-        return Some(url);
+        return url;
     }
-    let url = env::var("AMQP_URL").ok()?;
+    let url = env::var("AMQP_URL").unwrap();
     let user: lapin::uri::AMQPUri = url.parse().unwrap();
-    wipe_vhost(VHOST, &user.authority.userinfo.username)
-        .then(|| format!("{}/{VHOST}", url.trim_end_matches('/')))
+    assert!(wipe_vhost(VHOST, &user.authority.userinfo.username), "{VHOST} cannot be made");
+    format!("{}/{VHOST}", url.trim_end_matches('/'))
 }
 
 pub(crate) async fn item(consumer: &mut Consumer) -> Item {

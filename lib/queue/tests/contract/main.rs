@@ -1,5 +1,6 @@
 //! One suite over both back ends: what a queue promises, whoever keeps the messages. SQLite always
-//! takes part; RabbitMQ does when `backend.rs` is told of one, else it says loudly that it did not.
+//! takes part; RabbitMQ does when `backend.rs` is told of one. Else its tests count as ignored,
+//! loudly; with `CI=true` that is a failure.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,25 +19,67 @@ use concurrency::{
     of_concurrent_publishers_no_message_is_lost, two_consumers_share_a_topic,
     waiting_can_be_given_up_and_loses_nothing,
 };
+use libtest_mimic::{Arguments, Failed, Trial};
 use message::{control, mp3, video};
 use queue::{Message, Topic};
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+use tokio::runtime::Builder;
 
-macro_rules! contract {
-    ($($name:ident)*) => {
-        mod embedded {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(&super::Backend::embedded()).await;
-            })*
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if backend::rabbit_is_absent() {
+        eprintln!("\nSKIPPED: RabbitMQ: set AMQP_TEST_VHOST_URL, or AMQP_URL and RABBITMQCTL\n");
+        if env::var("CI").is_ok_and(|ci| ci == "true") && env::var("CLUSTER_MAY_BE_ABSENT").is_err()
+        {
+            eprintln!("in CI nothing may be skipped");
+            return ExitCode::FAILURE;
         }
-        mod over_rabbitmq {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                if let Some(backend) = super::Backend::rabbit().await {
-                    super::$name(&backend).await;
-                }
-            })*
+    }
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+fn run(mut runtime: Builder, test: impl Future<Output = ()>) -> Result<(), Failed> {
+    runtime.enable_all().build()?.block_on(test);
+    Ok(())
+}
+
+/// A test over RabbitMQ that also needs these variables.
+fn over_rabbitmq(
+    name: &str,
+    needed: &[&str],
+    test: impl AsyncFnOnce(&Backend) + Send + 'static,
+) -> Trial {
+    let rabbit_is_absent = backend::rabbit_is_absent();
+    let missing = needed.iter().find(|variable| env::var(variable).is_err());
+    if let Some(variable) = missing
+        && !rabbit_is_absent
+    {
+        eprintln!("SKIPPED: {name}: {variable} is not set");
+    }
+    let test = async || test(&Backend::rabbit().await).await;
+    Trial::test(name, || run(Builder::new_multi_thread(), test()))
+        .with_ignored_flag(missing.is_some() || rabbit_is_absent)
+}
+
+/// Makes each of the first tests twice, once for each back end; the others are RabbitMQ's alone.
+macro_rules! contract {
+    ($($both:ident)*; $($part:ident::$alone:ident $(($variable:ident))?)*) => {
+        fn trials() -> Vec<Trial> {
+            vec![
+                $(Trial::test(concat!("embedded::", stringify!($both)), || {
+                    run(Builder::new_current_thread(), $both(&Backend::embedded()))
+                }),
+                over_rabbitmq(concat!("over_rabbitmq::", stringify!($both)), &[], $both),)*
+                $(over_rabbitmq(
+                    concat!(stringify!($part), "::", stringify!($alone)),
+                    &[$(stringify!($variable))?],
+                    $part::$alone,
+                ),)*
+            ]
         }
     };
 }
@@ -52,7 +95,14 @@ contract! {
     of_concurrent_publishers_no_message_is_lost
     waiting_can_be_given_up_and_loses_nothing
     every_topic_has_a_queue_of_its_own
-    mp3_keeps_only_the_newest_messages
+    mp3_keeps_only_the_newest_messages;
+    outage::a_broker_that_is_absent_at_start_is_waited_for_and_then_found
+    outage::a_short_outage_is_bridged_and_the_unsettled_message_comes_again
+    outage::a_killed_broker_loses_no_confirmed_message (RABBITMQ_KILL)
+    rabbit::a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_letter
+    rabbit::a_queue_that_exists_with_other_arguments_is_used_as_it_is
+    rabbit::deleted_queues_are_made_again
+    rabbit::a_virtual_host_that_was_deleted_and_made_again_is_found_again (RABBITMQCTL)
 }
 
 async fn an_acked_message_never_comes_again(backend: &Backend) {

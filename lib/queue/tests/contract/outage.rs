@@ -64,12 +64,10 @@ impl Proxy {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_absent_at_start_is_waited_for_and_then_found() {
-    let Some(backend) = Backend::rabbit().await else {
-        return;
-    };
-    let mut proxy = Proxy::new(&backend).await;
+pub(crate) async fn a_broker_that_is_absent_at_start_is_waited_for_and_then_found(
+    backend: &Backend,
+) {
+    let mut proxy = Proxy::new(backend).await;
     let queue = Queue::open(&proxy.url()).await.unwrap();
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     let begun = Instant::now();
@@ -84,12 +82,10 @@ async fn a_broker_that_is_absent_at_start_is_waited_for_and_then_found() {
     assert_eq!(delivery(&mut consumer).await.message(), Ok(&video(2)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_short_outage_is_bridged_and_the_unsettled_message_comes_again() {
-    let Some(backend) = Backend::rabbit().await else {
-        return;
-    };
-    let mut proxy = Proxy::new(&backend).await;
+pub(crate) async fn a_short_outage_is_bridged_and_the_unsettled_message_comes_again(
+    backend: &Backend,
+) {
+    let mut proxy = Proxy::new(backend).await;
     proxy.mend().await;
     let queue = Queue::open(&proxy.url()).await.unwrap();
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
@@ -111,12 +107,8 @@ async fn a_short_outage_is_bridged_and_the_unsettled_message_comes_again() {
     assert_eq!(delivery(&mut consumer).await.message(), Ok(&video(2)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_broker_loses_no_confirmed_message() {
-    let (Some(backend), Ok(kill)) = (Backend::rabbit().await, env::var("RABBITMQ_KILL")) else {
-        eprintln!("SKIPPED: RABBITMQ_KILL is not set");
-        return;
-    };
+pub(crate) async fn a_killed_broker_loses_no_confirmed_message(backend: &Backend) {
+    let kill = env::var("RABBITMQ_KILL").unwrap();
     // With names that were never used: RabbitMQ 3.10 forgets on a kill where it keeps a quorum queue
     // that was deleted and made again minutes before, and never serves it again.
     let vhost = format!("queue-killed-{}", std::process::id());

@@ -2,7 +2,7 @@
 //! virtual hosts deleted under us.
 
 use crate::{
-    backend::{Backend, LIMIT, delivery, item, rabbitmqctl, reconnected, wipe_vhost},
+    backend::{Backend, LIMIT, delivery, item, reconnected, wipe_vhost},
     message::{control, video},
 };
 use lapin::{
@@ -12,11 +12,9 @@ use lapin::{
 };
 use queue::{Consumer, Item, Message, Queue, Topic};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_letter() {
-    let Some(backend) = Backend::rabbit().await else {
-        return;
-    };
+pub(crate) async fn a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_letter(
+    backend: &Backend,
+) {
     let mut consumer = backend.open().await.consume(Topic::Video).await.unwrap();
     reconnected(&mut consumer).await;
     let foreign = r#"{"video_fid": "64f0c0ffee", "mp3_fid": null, "username": "ada@example.org"}"#;
@@ -42,11 +40,7 @@ async fn a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_l
     assert_eq!(backend.dead_letter(Topic::Video).await, (b"rubbish".to_vec(), reason));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_exists_with_other_arguments_is_used_as_it_is() {
-    let Some(backend) = Backend::rabbit().await else {
-        return;
-    };
+pub(crate) async fn a_queue_that_exists_with_other_arguments_is_used_as_it_is(backend: &Backend) {
     for queue in ["video", "mp3"] {
         let options = QueueDeclareOptions::durable();
         let made = backend.channel().queue_declare(queue.into(), options, FieldTable::default());
@@ -63,11 +57,7 @@ async fn a_queue_that_exists_with_other_arguments_is_used_as_it_is() {
     assert_eq!((again.message(), again.deliveries()), (Ok(&video(1)), 2));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deleted_queues_are_made_again() {
-    let Some(backend) = Backend::rabbit().await else {
-        return;
-    };
+pub(crate) async fn deleted_queues_are_made_again(backend: &Backend) {
     let queue = backend.open().await;
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     reconnected(&mut consumer).await;
@@ -85,15 +75,9 @@ async fn deleted_queues_are_made_again() {
     assert_eq!(delivery(&mut consumer).await.message(), Ok(&video(2)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_virtual_host_that_was_deleted_and_made_again_is_found_again() {
-    let Some(backend) = Backend::rabbit().await else {
-        return;
-    };
-    if !rabbitmqctl("version") {
-        eprintln!("SKIPPED: RABBITMQCTL is not set");
-        return;
-    }
+pub(crate) async fn a_virtual_host_that_was_deleted_and_made_again_is_found_again(
+    backend: &Backend,
+) {
     let queue = backend.open().await;
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     reconnected(&mut consumer).await;

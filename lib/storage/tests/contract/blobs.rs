@@ -209,8 +209,7 @@ pub(crate) async fn a_cancelled_append_spoils_the_file(Store { storage, url }: S
 }
 
 /// Only a device that is always full can say so on demand.
-#[tokio::test]
-async fn a_full_disk_is_said_to_be_full() {
+pub(crate) async fn a_full_disk_is_said_to_be_full() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file:{}", folder.path().display());
     let storage = Storage::open(&url).await.unwrap();
