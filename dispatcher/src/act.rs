@@ -57,7 +57,9 @@ impl Dispatcher {
             pending: SignedDuration::from_secs(config.pending_limit_seconds.min(86_400) as i64),
         };
         let launcher = match config.runner {
-            Runner::Kubernetes(jobs) => Launcher::Kubernetes(Kubernetes::open(jobs, token).await?),
+            Runner::Kubernetes(jobs) => {
+                Launcher::Kubernetes(Box::new(Kubernetes::open(jobs, token).await?))
+            }
             Runner::Children(children) => Launcher::Children(Children::new(children)),
         };
         let wake = launcher.changed();

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 /// What runs attempts.
 pub enum Launcher {
     /// One Job per attempt.
-    Kubernetes(Kubernetes),
+    Kubernetes(Box<Kubernetes>),
     /// One child per attempt.
     Children(Children),
 }
