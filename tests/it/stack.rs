@@ -7,7 +7,7 @@ use crate::{Result, client::Client, process::output_of, process::program};
 use cluster::Cluster;
 use embedded::Embedded;
 use queue::Mp3Message;
-use std::{path::Path, process::Command};
+use std::{collections::HashSet, path::Path, process::Command, time::Duration};
 
 /// Which back ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,8 @@ impl Stack {
         on!(self, stack => stack.stored_mp3s().await)
     }
 
-    /// Ends the system and returns every `mp3` event that it published; expects `count` of them.
+    /// Every `mp3` event that the system published, once there are `count` of them. On one machine
+    /// the system is stopped for it.
     pub(crate) async fn events(&mut self, count: usize) -> Result<Vec<Mp3Message>> {
         on!(self, stack => stack.events(count).await)
     }
@@ -128,15 +129,13 @@ impl Stack {
     }
 }
 
-/// Takes `count` events from the queue, acking each, then whatever follows within a second.
-async fn take_events(queue: &queue::Queue, count: usize) -> Result<Vec<Mp3Message>> {
+/// Takes events from the queue, acking each, until none has come for `patience`.
+async fn take_events(queue: &queue::Queue, patience: Duration) -> Result<Vec<Mp3Message>> {
     use queue::{Item, Message, Topic};
-    use std::time::Duration;
     let mut consumer = queue.consume(Topic::Mp3).await?;
     let mut events = Vec::new();
     loop {
-        let limit = Duration::from_secs(if events.len() < count { 60 } else { 1 });
-        match tokio::time::timeout(limit, consumer.next()).await {
+        match tokio::time::timeout(patience, consumer.next()).await {
             Ok(Item::Reconnected) => {}
             Ok(Item::Delivery(delivery)) => {
                 if let Ok(Message::Mp3(event)) = delivery.message() {
@@ -147,6 +146,11 @@ async fn take_events(queue: &queue::Queue, count: usize) -> Result<Vec<Mp3Messag
             Err(_) => return Ok(events),
         }
     }
+}
+
+/// How many ids the events have; the same one may come twice.
+fn distinct(events: &[Mp3Message]) -> usize {
+    events.iter().map(|event| event.event).collect::<HashSet<_>>().len()
 }
 
 /// A port of this machine that nobody has.

@@ -2,7 +2,7 @@
 //!
 //! Each stack has a namespace, a database, a virtual host and an account database of its own.
 
-use super::{Settings, free_port, take_events};
+use super::{Settings, distinct, free_port, take_events};
 use crate::{
     Result,
     process::{Process, bound_to_this_thread, output_of},
@@ -104,7 +104,13 @@ impl Cluster {
     }
 
     pub(super) async fn events(&mut self, count: usize) -> Result<Vec<Mp3Message>> {
-        take_events(&Queue::open(&self.queue_url()).await?, count).await
+        let (queue, mut events) = (Queue::open(&self.queue_url()).await?, Vec::new());
+        wait::until_true("the events", Duration::from_secs(90), async || {
+            events.extend(take_events(&queue, Duration::from_secs(2)).await?);
+            Ok(distinct(&events) >= count)
+        })
+        .await?;
+        Ok(events)
     }
 
     /// Deletes the virtual host with every queue and message in it, and makes it anew.

@@ -1,6 +1,6 @@
 //! One machine: `audio-converter serve` with its data in a folder of the test's own.
 
-use super::{Settings, free_port, take_events};
+use super::{Settings, distinct, free_port, take_events};
 use crate::{
     Result,
     process::{Process, with_environment},
@@ -83,10 +83,23 @@ impl Embedded {
         Ok(std::fs::read_dir(self.data_folder().join("mp3s"))?.count())
     }
 
+    /// Only one process may have the messages open, so the server is stopped; what it had not
+    /// published yet it publishes when it starts again.
     pub(super) async fn events(&mut self, count: usize) -> Result<Vec<Mp3Message>> {
-        let queue_url = self.queue_url();
-        self.stop().await?;
-        take_events(&Queue::open(&queue_url).await?, count).await
+        let (queue_url, mut events) = (self.queue_url(), Vec::new());
+        wait::until_true("the events", Duration::from_secs(90), async || {
+            self.stop().await?;
+            let queue = Queue::open(&queue_url).await?;
+            events.extend(take_events(&queue, Duration::from_secs(1)).await?);
+            drop(queue);
+            if distinct(&events) >= count {
+                return Ok(true);
+            }
+            self.restart().await?;
+            Ok(false)
+        })
+        .await?;
+        Ok(events)
     }
 
     pub(super) fn tell(&self) {
