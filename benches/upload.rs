@@ -23,6 +23,7 @@ const PAIRS: usize = 5;
 pub(crate) fn measure() -> Result<Vec<Row>> {
     let server = Server::start()?;
     let token = server.sign_in()?;
+    server.forget_peak()?;
     let before = server.resident_mb()?;
     let mut pairs = Vec::new();
     for n in 0..PAIRS {
