@@ -39,10 +39,7 @@ fn film(folder: &Path) -> Result<PathBuf> {
         .args(["-f", "lavfi", "-i", music])
         .args(["-f", "lavfi", "-i", "anoisesrc=color=pink:amplitude=0.2:d=60:r=48000"])
         .args(["-filter_complex", "[1][2]amix=inputs=2[a]", "-map", "0:v", "-map", "[a]"])
-        .args([
-            "-c:v", "mpeg4", "-b:v", "4M", "-minrate", "4M", "-bufsize", "1M", "-c:a", "aac",
-            "-b:a", "160k", "-ac", "2",
-        ])
+        .args(["-c:v", "mpeg4", "-b:v", "4M", "-c:a", "aac", "-b:a", "160k", "-ac", "2"])
         .arg(&minute))?;
     run(Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-stream_loop", "29", "-i"])

@@ -33,17 +33,6 @@ pub struct Dispatcher {
     wake: Arc<Notify>,
 }
 
-/// One action's trouble; the next pass tries again.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Storage(#[from] storage::Error),
-    #[error(transparent)]
-    Queue(#[from] queue::Error),
-    #[error(transparent)]
-    Launcher(#[from] launcher::Error),
-}
-
 impl Dispatcher {
     /// Connects everything. The token ends the watches and the consumers.
     pub async fn open(
@@ -98,7 +87,7 @@ impl Dispatcher {
         }
     }
 
-    async fn pass(&self, sweeping: bool) -> Result<Option<Timestamp>, Trouble> {
+    async fn pass(&self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
         let known = self.look().await?;
         let Plan { actions, wake_at } = decide(&known);
         let mut trouble = None;
@@ -126,7 +115,7 @@ impl Dispatcher {
     }
 
     /// Reads jobs first and records after them; see [`decide`].
-    async fn look(&self) -> Result<Known, Trouble> {
+    async fn look(&self) -> Result<Known, Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
         let running = self.storage.work(Work::Running, 10_000).await?;
@@ -144,11 +133,7 @@ impl Dispatcher {
         })
     }
 
-    async fn others(
-        &self,
-        jobs: &[Job],
-        running: &[Conversion],
-    ) -> Result<Vec<Conversion>, Trouble> {
+    async fn others(&self, jobs: &[Job], running: &[Conversion]) -> Result<Vec<Conversion>, Error> {
         let known: HashSet<ConversionId> = running.iter().map(|record| record.id).collect();
         let mut others = Vec::new();
         for job in
@@ -165,7 +150,7 @@ impl Dispatcher {
         Ok(others)
     }
 
-    async fn carry_out(&self, action: &Action) -> Result<(), Trouble> {
+    async fn carry_out(&self, action: &Action) -> Result<(), Error> {
         match action {
             Action::Change(id, change) => self.change(*id, change).await.map(drop),
             Action::Dispatch(id, attempt) => self.dispatch(*id, *attempt).await,
@@ -177,11 +162,7 @@ impl Dispatcher {
     }
 
     /// Makes a change; `None` where the record has moved on, which is no trouble.
-    async fn change(
-        &self,
-        id: ConversionId,
-        change: &Change,
-    ) -> Result<Option<Conversion>, Trouble> {
+    async fn change(&self, id: ConversionId, change: &Change) -> Result<Option<Conversion>, Error> {
         match self.storage.change(id, change).await {
             Ok(record) => {
                 if let Change::Release { cause, .. } = change {
@@ -194,14 +175,14 @@ impl Dispatcher {
         }
     }
 
-    async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<(), Trouble> {
+    async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<(), Error> {
         match self.change(id, &Change::Dispatch { attempt }).await? {
             Some(record) => self.launch(&record).await,
             None => Ok(()),
         }
     }
 
-    async fn launch(&self, record: &Conversion) -> Result<(), Trouble> {
+    async fn launch(&self, record: &Conversion) -> Result<(), Error> {
         let cause = match self.launcher.launch(record).await {
             Ok(()) => {
                 tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");
@@ -220,7 +201,7 @@ impl Dispatcher {
         self.change(record.id, &Change::Release { attempt: record.attempt, cause }).await.map(drop)
     }
 
-    async fn announce(&self, id: ConversionId) -> Result<(), Trouble> {
+    async fn announce(&self, id: ConversionId) -> Result<(), Error> {
         let record = self.storage.conversion(id).await?;
         let message = VideoMessage {
             conversion: Some(id),
@@ -231,7 +212,7 @@ impl Dispatcher {
         self.change(id, &Change::Announced).await.map(drop)
     }
 
-    async fn publish(&self, id: ConversionId) -> Result<(), Trouble> {
+    async fn publish(&self, id: ConversionId) -> Result<(), Error> {
         let record = self.storage.conversion(id).await?;
         let Some(mp3) = &record.mp3 else {
             return Ok(());

@@ -15,7 +15,7 @@ mod sweep;
 pub use act::Dispatcher;
 pub use config::Config;
 
-/// Why the dispatcher cannot start.
+/// Why the dispatcher cannot start, or why an action failed that the next pass tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Storage.
