@@ -23,6 +23,8 @@ const PATIENCE: u32 = 1000;
 pub(super) struct Sound {
     input: Input,
     track: usize,
+    /// Read already, and not decoded yet.
+    first: Option<Packet>,
     decoder: decoder::Audio,
     /// Microseconds of sound decoded.
     decoded_us: u64,
@@ -41,14 +43,20 @@ impl Sound {
         libav::look(&mut input)?;
         let tracks = libav::tracks(&input);
         let track = track::choose(&tracks)?;
-        track::check_shapes(&[track])?;
         libav::keep_only(&mut input, track.index);
+        // Looking decodes too, and what it makes of encrypted sound is any shape: that comes first.
+        let first = next_packet(&mut input, track.index)?;
+        if first.as_ref().is_some_and(is_encrypted) {
+            return Err(encrypted());
+        }
+        track::check_shapes(&[track])?;
         let duration_ms = duration(&input, track.index);
         if let Some(ms) = duration_ms {
             limits::check_duration(ms)?;
         }
         let decoder = open_decoder(&input, track, threads)?;
-        Ok(Self { input, track: track.index, decoder, decoded_us: 0, duration_ms, ended: false })
+        let track = track.index;
+        Ok(Self { input, track, first, decoder, decoded_us: 0, duration_ms, ended: false })
     }
 
     /// Decodes the next frame; false at the end. What cannot be decoded is passed over.
@@ -77,16 +85,12 @@ impl Sound {
 
     /// Gives the decoder its next packet, or tells it that there is none.
     fn feed(&mut self) -> Result<(), Stop> {
-        for _ in 0..PATIENCE {
-            let mut packet = Packet::empty();
-            match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.track => {}
-                Ok(()) => return self.send(&packet),
-                Err(Error::Other { errno: EAGAIN }) => {}
-                Err(Error::Other { errno: ENOMEM }) => return Err(Stop::Memory),
-                // Like the `ffmpeg` command: a file that breaks off ends there.
-                Err(_) => break,
-            }
+        let packet = match self.first.take() {
+            Some(packet) => Some(packet),
+            None => next_packet(&mut self.input, self.track)?,
+        };
+        if let Some(packet) = packet {
+            return self.send(&packet);
         }
         self.ended = true;
         // Only a decoder that has ended already refuses; then there is nothing to flush.
@@ -95,8 +99,8 @@ impl Sound {
     }
 
     fn send(&mut self, packet: &Packet) -> Result<(), Stop> {
-        if packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo) {
-            return Err(Stop::failed(Reason::Encrypted, "its packets are encrypted"));
+        if is_encrypted(packet) {
+            return Err(encrypted());
         }
         match self.decoder.send_packet(packet) {
             Err(Error::Other { errno: ENOMEM }) => Err(Stop::Memory),
@@ -113,6 +117,29 @@ impl Sound {
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(0);
         u8::try_from(percent.min(99)).unwrap_or(99)
     }
+}
+
+/// The track's next packet; `None` at the end. Like the `ffmpeg` command: a file that breaks off ends
+/// there.
+fn next_packet(input: &mut Input, track: usize) -> Result<Option<Packet>, Stop> {
+    for _ in 0..PATIENCE {
+        let mut packet = Packet::empty();
+        match packet.read(input) {
+            Ok(()) if packet.stream() == track => return Ok(Some(packet)),
+            Ok(()) | Err(Error::Other { errno: EAGAIN }) => {}
+            Err(Error::Other { errno: ENOMEM }) => return Err(Stop::Memory),
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}
+
+fn is_encrypted(packet: &Packet) -> bool {
+    packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo)
+}
+
+fn encrypted() -> Stop {
+    Stop::failed(Reason::Encrypted, "its packets are encrypted")
 }
 
 fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Audio, Stop> {
