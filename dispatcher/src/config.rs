@@ -19,6 +19,9 @@ use crate::launcher::{ChildConfig, JobConfig};
 use process::{LogFormat, config::Faults, config::Settings};
 use std::{num::NonZero, path::PathBuf, thread::available_parallelism};
 
+const RUN_LIMIT_SECONDS: u64 = 3600;
+const PENDING_LIMIT_SECONDS: u64 = 300;
+
 /// Everything the dispatcher is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -62,13 +65,14 @@ impl Config {
         let queue_url: Option<String> = settings.required("QUEUE_URL", "amqp://... or file:FOLDER");
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
-        let pending_limit_seconds = settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", 300);
+        let pending_limit_seconds =
+            settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", PENDING_LIMIT_SECONDS);
         let max_jobs: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS");
         let config = storage_url.zip(queue_url).and_then(|(storage_url, queue_url)| {
             let runner = runner(&mut settings, &storage_url, &queue_url, pending_limit_seconds)?;
             let default_jobs = match runner {
                 Runner::Kubernetes(_) => 10,
-                Runner::Children(_) => available_parallelism().map_or(1, NonZero::get),
+                Runner::Children(_) => cores(),
             };
             let max_jobs = max_jobs.map_or(default_jobs, NonZero::get);
             Some(Self {
@@ -90,12 +94,12 @@ impl Config {
         Self {
             storage_url: url.clone(),
             queue_url: url.clone(),
-            max_jobs: available_parallelism().map_or(1, NonZero::get),
-            pending_limit_seconds: 300,
+            max_jobs: cores(),
+            pending_limit_seconds: PENDING_LIMIT_SECONDS,
             runner: Runner::Children(ChildConfig {
                 program,
                 storage_url: url,
-                run_limit_seconds: 3600,
+                run_limit_seconds: RUN_LIMIT_SECONDS,
             }),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -110,7 +114,7 @@ fn runner(
     queue: &str,
     pending_limit_seconds: u64,
 ) -> Option<Runner> {
-    let run_limit_seconds = settings.or("CONVERTER_RUN_LIMIT_SECONDS", 3600);
+    let run_limit_seconds = settings.or("CONVERTER_RUN_LIMIT_SECONDS", RUN_LIMIT_SECONDS);
     match (storage.starts_with("mongodb"), queue.starts_with("amqp")) {
         (true, true) => Some(Runner::Kubernetes(JobConfig {
             namespace: settings.or("DISPATCHER_NAMESPACE", "default".to_owned()),
@@ -137,8 +141,12 @@ fn runner(
     }
 }
 
+fn cores() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
+
 /// A program in the folder of the running one.
-pub fn beside_this(program: &str) -> PathBuf {
+fn beside_this(program: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
     this.with_file_name(program)
 }
