@@ -188,6 +188,7 @@ impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Refused(Refused::Terminal(state)) => Self::AlreadyFinal(state),
+            ChangeError::Refused(Refused::Gone) => Self::NotFound,
             ChangeError::Refused(refused) => Self::Internal(refused.to_string()),
             ChangeError::Storage(error) => error.into(),
         }

@@ -167,12 +167,15 @@ fn records(id: VideoId, blob: &Blob, upload: Upload) -> (Video, Conversion) {
         length: blob.length,
         sha256: blob.sha256.clone(),
         created_at: now,
+        expires_at: None,
+        deleted: false,
     };
     let new = NewConversion {
         video: &video,
         role: upload.identity.role,
         options: upload.options,
         idempotency: upload.key,
+        mp3_kept_for: None,
     };
     let conversion = Conversion::new(ConversionId::generate(), new, now);
     (video, conversion)

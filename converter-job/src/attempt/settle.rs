@@ -93,14 +93,21 @@ impl Attempt {
     /// Somebody newer must be there, or the end: else the dispatcher has to know that this attempt
     /// did nothing.
     async fn superseded(&self) -> Ending {
-        match answered(self.storage.conversion(self.record.id)).await {
-            Ok(record) if record.state.is_terminal() => {
+        let read = async {
+            match self.storage.conversion(self.record.id).await {
+                Err(Error::NotFound) => Ok(None),
+                read => read.map(Some),
+            }
+        };
+        match answered(read).await {
+            Ok(None) => Ending::superseded("the conversion has been deleted"),
+            Ok(Some(record)) if record.state.is_terminal() => {
                 Ending::superseded(format!("the conversion is {}", record.state.as_str()))
             }
-            Ok(record) if record.claim > self.record.claim => {
+            Ok(Some(record)) if record.claim > self.record.claim => {
                 Ending::superseded("a newer claim exists")
             }
-            Ok(_) => Ending::trouble("the attempt was taken back"),
+            Ok(Some(_)) => Ending::trouble("the attempt was taken back"),
             Err(ending) => ending,
         }
     }

@@ -40,12 +40,15 @@ impl Stage {
             length: blob.length,
             sha256: blob.sha256,
             created_at: Timestamp::now(),
+            expires_at: None,
+            deleted: false,
         };
         let new = NewConversion {
             video: &video,
             role: Role::User,
             options: Options::default(),
             idempotency: None,
+            mp3_kept_for: None,
         };
         let conversion = Conversion::new(ConversionId::generate(), new, Timestamp::now());
         storage.accept(&video, &conversion).await.unwrap();

@@ -85,6 +85,8 @@ impl World {
             length: 1,
             sha256: Sha256::from([0; 32]),
             created_at: self.now,
+            expires_at: None,
+            deleted: false,
         };
         let id = ConversionId::from(uuid::Uuid::from_u128(number << 64));
         let new = NewConversion {
@@ -92,6 +94,7 @@ impl World {
             role: Role::User,
             options: Options::default(),
             idempotency: None,
+            mp3_kept_for: None,
         };
         self.records.insert(id, Conversion::new(id, new, self.now));
     }

@@ -63,9 +63,18 @@ async fn post_conversion(
     let wish = body::short(body, LONGEST_WISH).await?;
     let wish: Wish = serde_json::from_slice(&wish).map_err(Error::bad_request)?;
     let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
-    let options = Options { preset: preset.map_err(Error::bad_request)?.unwrap_or_default() };
+    let options = Options {
+        preset: preset.map_err(Error::bad_request)?.unwrap_or_default(),
+        allow_truncated: false,
+    };
     let video = context.video(&identity, &wish.video).await?;
-    let new = NewConversion { video: &video, role: identity.role, options, idempotency };
+    let new = NewConversion {
+        video: &video,
+        role: identity.role,
+        options,
+        idempotency,
+        mp3_kept_for: None,
+    };
     let conversion = Conversion::new(ConversionId::generate(), new, Timestamp::now());
     // The client's disappearance must not come between the record and its announcement.
     let adding = context.to_the_end(add(context.clone(), conversion));

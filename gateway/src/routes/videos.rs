@@ -69,7 +69,7 @@ pub(super) async fn parse(
     Ok(Upload {
         identity,
         name: wish.name.or_else(|| disposition::file_name(disposition?.as_bytes())),
-        options: Options { preset },
+        options: Options { preset, allow_truncated: false },
         key: idempotency::key(headers)?,
         length: headers.typed_get::<ContentLength>().map(|length| length.0),
         form: content_type.filter(is_form).map(str::to_owned),

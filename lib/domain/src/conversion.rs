@@ -10,7 +10,7 @@ pub use change::{Applied, Change, Refused};
 use crate::{
     ConversionId, EventId, FileName, Mp3Id, Options, Reason, Role, Sha256, UserName, Video, VideoId,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a conversion stands.
@@ -91,6 +91,8 @@ pub struct NewConversion<'a> {
     pub options: Options,
     /// The client's key, if it sent one.
     pub idempotency: Option<Idempotency>,
+    /// How long the MP3 is kept; none means for good.
+    pub mp3_kept_for: Option<SignedDuration>,
 }
 
 /// The record of one video's conversion with one set of options.
@@ -144,6 +146,15 @@ pub struct Conversion {
     pub mp3: Option<Mp3>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// How long the MP3 is kept; none means for good.
+    #[serde(default)]
+    pub mp3_kept_for: Option<SignedDuration>,
+    /// When the MP3 is deleted; none where there is no MP3 or it stays.
+    #[serde(default)]
+    pub mp3_expires_at: Option<Timestamp>,
+    /// Whether the MP3 has been deleted.
+    #[serde(default)]
+    pub mp3_expired: bool,
 }
 
 impl Conversion {
@@ -174,12 +185,20 @@ impl Conversion {
             waiting: None,
             mp3: None,
             failure: None,
+            mp3_kept_for: new.mp3_kept_for,
+            mp3_expires_at: None,
+            mp3_expired: false,
         }
     }
 
     /// The id of the event that tells of its MP3.
     pub fn event(&self) -> EventId {
         self.id.event()
+    }
+
+    /// Whether its MP3's time is over, deleted or not.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.mp3_expires_at.is_some_and(|at| at <= now)
     }
 
     /// Whether a process of the newest attempt has claimed it.

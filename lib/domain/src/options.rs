@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// Everything that decides how the MP3 sounds.
+/// Everything that decides what the MP3 is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// The named quality.
     pub preset: Preset,
+    /// Whether a file that ends too early is converted as far as it goes.
+    #[serde(default)]
+    pub allow_truncated: bool,
 }
 
 /// A named quality: `v0` to `v4` are LAME's variable bit rates, the numbers are constant kbit/s.

@@ -16,6 +16,8 @@ pub enum Reason {
     UnsupportedFormat,
     /// A video without sound.
     NoAudioTrack,
+    /// The file ends before its own end says.
+    Truncated,
     /// The sound is encrypted.
     Encrypted,
     /// The sound breaks the limits on sample rate, channels, tracks or duration.
@@ -36,6 +38,7 @@ impl Reason {
             Self::NotMedia => "not_media",
             Self::UnsupportedFormat => "unsupported_format",
             Self::NoAudioTrack => "no_audio_track",
+            Self::Truncated => "truncated",
             Self::Encrypted => "encrypted",
             Self::OverLimits => "over_limits",
             Self::Deadline => "deadline",
@@ -55,6 +58,9 @@ impl Reason {
                 "This kind of file is not accepted; convert it to MP4, MKV, WebM or MOV first."
             }
             Self::NoAudioTrack => "The video has no sound, so there is nothing to put into an MP3.",
+            Self::Truncated => {
+                "The file is cut off; upload it again, or ask to convert what is there (allow_truncated)."
+            }
             Self::Encrypted => "The sound is encrypted; upload a copy without protection.",
             Self::OverLimits => {
                 "The sound is outside the limits for sample rate, channels, tracks or length."

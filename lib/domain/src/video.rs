@@ -20,6 +20,12 @@ pub struct Video {
     pub sha256: Sha256,
     /// When it was complete.
     pub created_at: Timestamp,
+    /// When it is deleted; none means never.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// Its owner wants it gone, with all that hangs on it: for users it is gone.
+    #[serde(default)]
+    pub deleted: bool,
 }
 
 /// A file's name as data: never a path. At most 255 characters, no control or bidirectional

@@ -266,7 +266,10 @@ impl Storage {
         change: &Change,
     ) -> Result<Conversion, ChangeError> {
         loop {
-            let (version, record) = self.versioned(id).await?;
+            let (version, record) = match self.versioned(id).await {
+                Err(Error::NotFound) => return Err(Refused::Gone.into()),
+                read => read?,
+            };
             match record.apply(change, Timestamp::now())? {
                 Applied::Already => return Ok(record),
                 Applied::Changed(next) => {

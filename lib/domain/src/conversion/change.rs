@@ -58,6 +58,8 @@ pub enum Change {
     Cancel,
     /// The `mp3` event is out.
     Published,
+    /// The MP3's time is over, and its bytes are deleted.
+    Expire,
 }
 
 /// What a change did.
@@ -78,6 +80,9 @@ pub enum Refused {
     /// Another claim or attempt has taken over.
     #[error("another attempt has taken over")]
     Superseded,
+    /// The record has been deleted.
+    #[error("the conversion has been deleted")]
+    Gone,
     /// The change makes no sense in this state.
     #[error("the conversion is {}", .0.as_str())]
     WrongState(State),
@@ -95,6 +100,9 @@ impl Conversion {
             Change::Published if self.published => return Ok(Applied::Already),
             Change::Published if self.state == State::Succeeded => next.published = true,
             Change::Published => return Err(Refused::WrongState(self.state)),
+            Change::Expire if self.mp3_expired => return Ok(Applied::Already),
+            Change::Expire if self.has_expired(now) => next.mp3_expired = true,
+            Change::Expire => return Err(Refused::WrongState(self.state)),
             Change::Dispatch { attempt } => {
                 if self.state == State::Running && self.attempt == *attempt {
                     return Ok(Applied::Already);
@@ -127,6 +135,7 @@ impl Conversion {
                 self.must_hold(*claim)?;
                 next.mp3 = Some(mp3.clone());
                 next.finish(State::Succeeded, now);
+                next.mp3_expires_at = self.mp3_kept_for.and_then(|it| now.checked_add(it).ok());
                 next.progress = Some(100);
             }
             Change::Fail { claim, failure } => {

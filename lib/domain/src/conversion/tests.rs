@@ -12,12 +12,15 @@ fn queued() -> Conversion {
         length: 10,
         sha256: Sha256::from([7; 32]),
         created_at: Timestamp::UNIX_EPOCH,
+        expires_at: None,
+        deleted: false,
     };
     let new = NewConversion {
         video: &video,
         role: Role::User,
         options: Options::default(),
         idempotency: None,
+        mp3_kept_for: None,
     };
     Conversion::new(ConversionId::generate(), new, Timestamp::UNIX_EPOCH)
 }

@@ -48,12 +48,15 @@ async fn use_all(storage: &Storage) {
         length: 0,
         sha256: [0; 32].into(),
         created_at: Timestamp::UNIX_EPOCH,
+        expires_at: None,
+        deleted: false,
     };
     let new = NewConversion {
         video: &video,
         role: Role::User,
         options: Options::default(),
         idempotency: None,
+        mp3_kept_for: None,
     };
     let id = ConversionId::generate();
     let conversion = Conversion::new(id, new, Timestamp::UNIX_EPOCH);

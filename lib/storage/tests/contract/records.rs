@@ -107,7 +107,7 @@ pub(crate) async fn what_is_not_there_is_not_found(Store { storage, .. }: Store)
     assert_eq!(storage.conversion_of_video(video).await.unwrap(), None);
     assert_eq!(storage.conversion_of_key(&ada(), "key").await.unwrap(), None);
     let changed = storage.change(id, &Change::Cancel).await;
-    assert!(matches!(changed, Err(ChangeError::Storage(Error::NotFound))));
+    assert!(matches!(changed, Err(ChangeError::Refused(Refused::Gone))));
     storage.remove_video(video).await.unwrap();
 }
 

@@ -90,6 +90,8 @@ pub(crate) fn video_of(owner: &UserName) -> Video {
         length: 4,
         sha256: Sha256::from([7; 32]),
         created_at: at(0),
+        expires_at: None,
+        deleted: false,
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn conversion_of(video: &Video, key: Option<&str>, now: Timestamp) ->
         role: Role::User,
         options: Options::default(),
         idempotency: key.map(|key| Idempotency { key: key.to_owned() }),
+        mp3_kept_for: None,
     };
     Conversion::new(ConversionId::generate(), new, now)
 }
