@@ -154,10 +154,21 @@ impl Dispatcher {
         match action {
             Action::Change(id, change) => self.change(*id, change).await.map(drop),
             Action::Dispatch(id, attempt) => self.dispatch(*id, *attempt).await,
-            Action::Launch(id) => self.launch(&self.storage.conversion(*id).await?).await,
+            Action::Launch(id) => match self.record(*id).await? {
+                Some(record) => self.launch(&record).await,
+                None => Ok(()),
+            },
             Action::Delete(name) => Ok(self.launcher.delete(name).await?),
             Action::Announce(id) => self.announce(*id).await,
             Action::Publish(id) => self.publish(*id).await,
+        }
+    }
+
+    /// The record as it is now; `None` where it has been deleted since.
+    async fn record(&self, id: ConversionId) -> Result<Option<Conversion>, Error> {
+        match self.storage.conversion(id).await {
+            Err(storage::Error::NotFound) => Ok(None),
+            read => Ok(Some(read?)),
         }
     }
 
@@ -202,7 +213,9 @@ impl Dispatcher {
     }
 
     async fn announce(&self, id: ConversionId) -> Result<(), Error> {
-        let record = self.storage.conversion(id).await?;
+        let Some(record) = self.record(id).await? else {
+            return Ok(());
+        };
         let message = VideoMessage {
             conversion: Some(id),
             video_fid: record.video.to_string(),
@@ -213,7 +226,9 @@ impl Dispatcher {
     }
 
     async fn publish(&self, id: ConversionId) -> Result<(), Error> {
-        let record = self.storage.conversion(id).await?;
+        let Some(record) = self.record(id).await? else {
+            return Ok(());
+        };
         let Some(mp3) = &record.mp3 else {
             return Ok(());
         };

@@ -1,15 +1,56 @@
-//! Deletes what no record will ever name: the bytes of abandoned uploads and of attempts that lost.
+//! Deletes what no record will ever name (the bytes of abandoned uploads and of attempts that lost),
+//! and what has had its time: expired videos and MP3s, and videos whose owner has deleted them.
+//!
+//! What must hold: a record that names a file goes after the file, so that a crash in between leaves
+//! a record that says what is still to be done.
 
-use domain::{Pending, PendingKind, Verdict, verdict};
+use domain::{Change, Pending, PendingKind, Verdict, Video, verdict};
 use jiff::Timestamp;
-use storage::{Error, Storage};
+use storage::{ChangeError, Error, Storage, Work};
 
 /// Markers looked at in one sweep. There is one for each upload in flight and each attempt at work,
 /// and one a day for each that was lost.
 const AT_ONCE: u32 = 1000;
 
-/// Judges every pending marker.
+/// Judges every pending marker, and deletes what has had its time.
 pub(crate) async fn sweep(storage: &Storage) -> Result<(), Error> {
+    let now = Timestamp::now();
+    judge_markers(storage).await?;
+    for video in storage.expired_videos(now, AT_ONCE).await? {
+        end_video(storage, &video).await?;
+    }
+    end_mp3s(storage, now).await
+}
+
+/// Deletes a video; where only its time is over, its conversions and their MP3s stay.
+async fn end_video(storage: &Storage, video: &Video) -> Result<(), Error> {
+    if video.deleted {
+        storage.purge(video.id).await?;
+    } else if storage.is_wanted(video.id).await? {
+        return Ok(());
+    } else {
+        storage.delete(PendingKind::Video { video: video.id }).await?;
+        storage.remove_video(video.id).await?;
+    }
+    tracing::info!(video.id = %video.id, deleted = video.deleted, "a video's time was over");
+    Ok(())
+}
+
+async fn end_mp3s(storage: &Storage, now: Timestamp) -> Result<(), Error> {
+    for record in storage.work(Work::Expired(now), AT_ONCE).await? {
+        let Some(mp3) = &record.mp3 else { continue };
+        let (mp3, conversion, claim) = (mp3.id, record.id, record.claim);
+        storage.delete(PendingKind::Mp3 { mp3, conversion, claim }).await?;
+        match storage.change(conversion, &Change::Expire).await {
+            Ok(_) | Err(ChangeError::Refused(_)) => {}
+            Err(ChangeError::Storage(error)) => return Err(error),
+        }
+        tracing::info!(conversion.id = %conversion, mp3.id = %mp3, "an MP3's time was over");
+    }
+    Ok(())
+}
+
+async fn judge_markers(storage: &Storage) -> Result<(), Error> {
     for pending in storage.pending(AT_ONCE).await? {
         let verdict = judge(storage, &pending).await?;
         match verdict {

@@ -1,8 +1,9 @@
 //! Ids. Each kind is a type of its own, so that no id is taken for another.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -63,10 +64,21 @@ id! {
     EventId
 }
 
+/// The lowest id that can be made at `time` or later.
+fn lowest_at(time: Timestamp) -> Uuid {
+    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}
+
 impl VideoId {
     /// Makes a new id.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The lowest id that can be made at `time` or later.
+    pub fn lowest_at(time: Timestamp) -> Self {
+        Self(lowest_at(time))
     }
 }
 
@@ -74,6 +86,11 @@ impl ConversionId {
     /// Makes a new id.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The lowest id that can be made at `time` or later.
+    pub fn lowest_at(time: Timestamp) -> Self {
+        Self(lowest_at(time))
     }
 
     /// The MP3 that claim `claim` of this conversion writes.
@@ -90,6 +107,15 @@ impl ConversionId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_sort_by_time() {
+        let before = Timestamp::now();
+        let id = VideoId::generate();
+        let after = Timestamp::now() + jiff::SignedDuration::from_millis(1);
+        assert!(VideoId::lowest_at(before) <= id && id < VideoId::lowest_at(after));
+        assert!(VideoId::lowest_at(Timestamp::MIN) < VideoId::lowest_at(Timestamp::MAX));
+    }
 
     #[test]
     fn derived_ids_are_stable_and_differ_by_claim() {

@@ -2,7 +2,7 @@
 //! things that are searched for.
 
 use diesel::{AsChangeset, Insertable};
-use domain::Conversion;
+use domain::{Conversion, Video};
 use serde::Serialize;
 
 /// The searchable part of a conversion, made from the record on every write.
@@ -20,10 +20,37 @@ pub(crate) struct Columns {
     pub(crate) created_at: i64,
     pub(crate) announced: bool,
     pub(crate) published: bool,
+    /// Of the MP3 that is there.
+    pub(crate) bytes: i64,
+    /// When that goes, in milliseconds since 1970.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// The searchable part of a video.
+#[derive(Debug, Serialize, Insertable, AsChangeset)]
+#[diesel(table_name = crate::embedded::schema::videos, treat_none_as_null = true)]
+pub(crate) struct VideoColumns {
+    /// Nobody, once it is deleted: so no list and no sum of its owner's has it.
+    pub(crate) owner: String,
+    pub(crate) length: i64,
+    /// Milliseconds since 1970.
+    pub(crate) expires_at: Option<i64>,
+}
+
+impl From<&Video> for VideoColumns {
+    fn from(video: &Video) -> Self {
+        let owner = if video.deleted { "" } else { video.owner.as_str() };
+        Self {
+            owner: owner.to_owned(),
+            length: i64::try_from(video.length).unwrap_or(i64::MAX),
+            expires_at: video.expires_at.map(|at| at.as_millisecond()),
+        }
+    }
 }
 
 impl From<&Conversion> for Columns {
     fn from(record: &Conversion) -> Self {
+        let stored = record.mp3.as_ref().filter(|_| !record.mp3_expired);
         Self {
             owner: record.owner.to_string(),
             key: record.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
@@ -34,6 +61,8 @@ impl From<&Conversion> for Columns {
             created_at: record.created_at.as_millisecond(),
             announced: record.announced,
             published: record.published,
+            bytes: stored.map_or(0, |mp3| i64::try_from(mp3.length).unwrap_or(i64::MAX)),
+            expires_at: stored.and(record.mp3_expires_at).map(|at| at.as_millisecond()),
         }
     }
 }

@@ -9,10 +9,15 @@ pub(crate) mod schema;
 
 pub(crate) use file::{Reader, Writer};
 
-use crate::{Error, Page, Work, blob::Name, columns::Columns};
+use crate::{
+    Error, Page, Usage, Which, Work,
+    blob::Name,
+    columns::{Columns, VideoColumns},
+};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, dsl,
     result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::{BigInt, Bool, Text},
 };
 use diesel_async::RunQueryDsl;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
@@ -21,6 +26,10 @@ use jiff::Timestamp;
 use schema::{conversions, pending, videos};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+use tokio::sync::watch;
+
+/// The states of what is not final.
+const OPEN: [&str; 2] = [State::Queued.as_str(), State::Running.as_str()];
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -29,6 +38,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 pub struct Embedded {
     folder: Arc<Path>,
     pool: sqlite::Pool,
+    changed: watch::Sender<()>,
 }
 
 type Connection<'a> = bb8::PooledConnection<
@@ -44,7 +54,16 @@ impl Embedded {
         let pool = sqlite::open(&folder.join("records.sqlite"), MIGRATIONS)
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        Ok(Self { folder: folder.into(), pool })
+        Ok(Self { folder: folder.into(), pool, changed: watch::Sender::new(()) })
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) async fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        let disk = rustix::fs::statvfs(&*self.folder).map_err(std::io::Error::from)?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
     }
 
     async fn connection(&self) -> Result<Connection<'_>, Error> {
@@ -87,13 +106,57 @@ impl Embedded {
     pub(crate) async fn insert_video(&self, video: &Video) -> Result<(), Error> {
         let row = (
             videos::id.eq(video.id.to_string()),
-            videos::owner.eq(video.owner.as_str()),
+            VideoColumns::from(video),
             videos::body.eq(json(video)?),
         );
         let mut connection = self.connection().await?;
         let inserted =
             diesel::insert_into(videos::table).values(row).execute(&mut connection).await;
         if_new(inserted).map(drop)
+    }
+
+    pub(crate) async fn replace_video(&self, video: &Video) -> Result<(), Error> {
+        let row = (VideoColumns::from(video), videos::body.eq(json(video)?));
+        let mut connection = self.connection().await?;
+        let old = videos::table.find(video.id.to_string());
+        diesel::update(old).set(row).execute(&mut connection).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn expired_videos(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Video>, Error> {
+        let query = videos::table
+            .filter(videos::expires_at.le(now.as_millisecond()))
+            .order(videos::expires_at)
+            .select(videos::body)
+            .limit(limit.into());
+        parse_all(query.load(&mut self.connection().await?).await?)
+    }
+
+    pub(crate) async fn usage(&self, owner: &UserName) -> Result<Usage, Error> {
+        let sum = |column: &str| dsl::sql::<BigInt>(&format!("COALESCE(SUM({column}), 0)"));
+        let owner = owner.as_str();
+        let mut connection = self.connection().await?;
+        let of_videos = videos::table.filter(videos::owner.eq(owner)).select(sum("length"));
+        let of_videos: i64 = of_videos.first(&mut connection).await?;
+        // To the letter of its partial index.
+        let of_mp3s = conversions::table
+            .filter(conversions::owner.eq(owner))
+            .filter(dsl::sql::<Bool>("bytes > 0"))
+            .select(sum("bytes"));
+        let of_mp3s: i64 = of_mp3s.first(&mut connection).await?;
+        let waiting = conversions::table
+            .filter(conversions::owner.eq(owner))
+            .filter(conversions::state.eq_any(OPEN))
+            .count();
+        let waiting: i64 = waiting.first(&mut connection).await?;
+        Ok(Usage {
+            bytes: of_videos.saturating_add(of_mp3s).unsigned_abs(),
+            waiting: waiting.unsigned_abs(),
+        })
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
@@ -122,6 +185,9 @@ impl Embedded {
         if let Some(before) = page.before {
             query = query.filter(videos::id.lt(before.to_string()));
         }
+        if let Some(from) = page.from {
+            query = query.filter(videos::id.ge(from.to_string()));
+        }
         parse_all(query.load(&mut self.connection().await?).await?)
     }
 
@@ -137,6 +203,13 @@ impl Embedded {
         let inserted =
             diesel::insert_into(conversions::table).values(row).execute(&mut connection).await;
         if_new(inserted)
+    }
+
+    pub(crate) async fn remove_conversion(&self, id: ConversionId) -> Result<(), Error> {
+        let mut connection = self.connection().await?;
+        diesel::delete(conversions::table.find(id.to_string())).execute(&mut connection).await?;
+        self.changed.send_replace(());
+        Ok(())
     }
 
     pub(crate) async fn conversion(
@@ -160,27 +233,63 @@ impl Embedded {
             conversions::body.eq(json(next)?),
         );
         let mut connection = self.connection().await?;
-        Ok(diesel::update(read).set(row).execute(&mut connection).await? == 1)
+        let replaced = diesel::update(read).set(row).execute(&mut connection).await? == 1;
+        if replaced {
+            self.changed.send_replace(());
+        }
+        Ok(replaced)
     }
 
     pub(crate) async fn conversions(
         &self,
         owner: &UserName,
-        state: Option<State>,
+        which: Which,
         page: &Page<ConversionId>,
     ) -> Result<Vec<Conversion>, Error> {
         let mut query = conversions::table
-            .filter(conversions::owner.eq(owner.as_str()))
             .select(conversions::body)
             .order(conversions::id.desc())
             .limit(page.limit.into())
             .into_boxed();
+        query = match which {
+            Which::All => query.filter(conversions::owner.eq(owner.as_str())),
+            Which::InState(state) => query
+                .filter(conversions::owner.eq(owner.as_str()))
+                .filter(conversions::state.eq(state.as_str())),
+            // All of a video's conversions are its owner's. `+` keeps the planner from walking
+            // through everything of that owner's.
+            Which::OfVideo(video) => query
+                .filter(conversions::video.eq(video.to_string()))
+                .filter(dsl::sql::<Bool>("+owner = ").bind::<Text, _>(owner.as_str().to_owned())),
+        };
         if let Some(before) = page.before {
             query = query.filter(conversions::id.lt(before.to_string()));
         }
-        if let Some(state) = state {
-            query = query.filter(conversions::state.eq(state.as_str()));
+        if let Some(from) = page.from {
+            query = query.filter(conversions::id.ge(from.to_string()));
         }
+        parse_all(query.load(&mut self.connection().await?).await?)
+    }
+
+    pub(crate) async fn conversions_of_ids(
+        &self,
+        ids: &[ConversionId],
+    ) -> Result<Vec<Conversion>, Error> {
+        let ids = ids.iter().map(ToString::to_string);
+        let query =
+            conversions::table.filter(conversions::id.eq_any(ids)).select(conversions::body);
+        parse_all(query.load(&mut self.connection().await?).await?)
+    }
+
+    pub(crate) async fn conversions_of_video(
+        &self,
+        video: VideoId,
+        limit: u32,
+    ) -> Result<Vec<Conversion>, Error> {
+        let query = conversions::table
+            .filter(conversions::video.eq(video.to_string()))
+            .select(conversions::body)
+            .limit(limit.into());
         parse_all(query.load(&mut self.connection().await?).await?)
     }
 
@@ -191,14 +300,14 @@ impl Embedded {
         found(query.first(&mut self.connection().await?).await)
     }
 
-    pub(crate) async fn conversion_of_video(
-        &self,
-        video: VideoId,
-    ) -> Result<Option<Conversion>, Error> {
+    pub(crate) async fn is_wanted(&self, video: VideoId) -> Result<bool, Error> {
         let query = conversions::table
             .filter(conversions::video.eq(video.to_string()))
-            .select(conversions::body);
-        found(query.first(&mut self.connection().await?).await)
+            // `+`: a video has few conversions, a state has many.
+            .filter(dsl::sql::<Bool>("+state IN ('queued', 'running')"))
+            .select(conversions::id);
+        let open: Option<String> = query.first(&mut self.connection().await?).await.optional()?;
+        Ok(open.is_some())
     }
 
     pub(crate) async fn conversion_of_key(
@@ -213,27 +322,33 @@ impl Embedded {
 
     pub(crate) async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
         let all = conversions::table.select(conversions::body).limit(limit.into());
+        if let Work::Expired(now) = work {
+            let expired = all
+                .filter(conversions::expires_at.le(now.as_millisecond()))
+                .order(conversions::expires_at);
+            return parse_all(expired.load(&mut self.connection().await?).await?);
+        }
         let all = all.order((conversions::created_at, conversions::id)).into_boxed();
         // `NOT column` to the letter: so the partial indexes say it, and only then are they used.
-        let open = [State::Queued.as_str(), State::Running.as_str()];
         let query = match work {
             Work::Due(now) => all
                 .filter(conversions::state.eq(State::Queued.as_str()))
                 .filter(conversions::not_before.le(now.as_millisecond())),
             Work::Running => all.filter(conversions::state.eq(State::Running.as_str())),
             Work::Unannounced => {
-                all.filter(dsl::not(conversions::announced)).filter(conversions::state.eq_any(open))
+                all.filter(dsl::not(conversions::announced)).filter(conversions::state.eq_any(OPEN))
             }
             Work::Unpublished => all
                 .filter(dsl::not(conversions::published))
                 .filter(conversions::state.eq(State::Succeeded.as_str())),
+            Work::Expired(_) => return Ok(Vec::new()),
         };
         parse_all(query.load(&mut self.connection().await?).await?)
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         // To the letter of its partial index, which `Work::Due` must not use: it would sort.
-        let queued = dsl::sql::<diesel::sql_types::Bool>("state = 'queued'");
+        let queued = dsl::sql::<Bool>("state = 'queued'");
         let query = conversions::table
             .filter(queued)
             .filter(conversions::not_before.gt(now.as_millisecond()))

@@ -17,6 +17,7 @@ use domain::{
     State, UserName, Video, VideoId,
 };
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 /// Where everything lies. Cheap to clone.
 #[derive(Clone)]
@@ -74,8 +75,30 @@ pub enum ChangeError {
 pub struct Page<Id> {
     /// Only what is older than this.
     pub before: Option<Id>,
+    /// Only this and what is newer.
+    pub from: Option<Id>,
     /// At most this many.
     pub limit: u32,
+}
+
+/// Which of a user's conversions a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those in this state.
+    InState(State),
+    /// Those of this video.
+    OfVideo(VideoId),
+}
+
+/// What a user has in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of videos and MP3s.
+    pub bytes: u64,
+    /// Conversions that are queued or running.
+    pub waiting: u64,
 }
 
 /// What the dispatcher wants to know of the records.
@@ -89,6 +112,8 @@ pub enum Work {
     Unannounced,
     /// Succeeded, and its `mp3` event was never confirmed.
     Unpublished,
+    /// With an MP3 whose time is over by this time, and which is still there.
+    Expired(Timestamp),
 }
 
 macro_rules! on {
@@ -165,7 +190,7 @@ impl Storage {
     /// conversion may have come to be: the marker and the file are left to the sweeper, who looks.
     pub async fn accept(&self, video: &Video, conversion: &Conversion) -> Result<(), AddError> {
         on!(self, store => store.insert_video(video).await)?;
-        match self.add(conversion).await {
+        match self.insert(conversion).await {
             Err(AddError::Duplicate(first)) if first.video == video.id => {}
             Err(AddError::Duplicate(first)) => {
                 self.remove_video(video.id).await?;
@@ -181,7 +206,24 @@ impl Storage {
     }
 
     /// Adds a conversion of a video that is stored already.
+    ///
+    /// # Errors
+    /// `NotFound` where the video has been deleted, also while this was under way.
     pub async fn add(&self, conversion: &Conversion) -> Result<(), AddError> {
+        self.insert(conversion).await?;
+        // A deletion looks for conversions after the video is marked: it has seen this one, or we
+        // see the mark.
+        match self.video(conversion.video).await {
+            Ok(video) if !video.deleted => Ok(()),
+            Ok(_) | Err(Error::NotFound) => {
+                on!(self, store => store.remove_conversion(conversion.id).await)?;
+                Err(Error::NotFound.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn insert(&self, conversion: &Conversion) -> Result<(), AddError> {
         if on!(self, store => store.insert_conversion(conversion).await)? {
             return Ok(());
         }
@@ -200,7 +242,7 @@ impl Storage {
         on!(self, store => store.video(id).await)?.ok_or(Error::NotFound)
     }
 
-    /// Removes a video's record.
+    /// Removes a video's record, and nothing else.
     pub async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
         on!(self, store => store.remove_video(id).await)
     }
@@ -223,10 +265,83 @@ impl Storage {
     pub async fn conversions(
         &self,
         owner: &UserName,
-        state: Option<State>,
+        which: Which,
         page: &Page<ConversionId>,
     ) -> Result<Vec<Conversion>, Error> {
-        on!(self, store => store.conversions(owner, state, page).await)
+        on!(self, store => store.conversions(owner, which, page).await)
+    }
+
+    /// The conversions of these ids that there are, in no order.
+    pub async fn conversions_of_ids(&self, ids: &[ConversionId]) -> Result<Vec<Conversion>, Error> {
+        on!(self, store => store.conversions_of_ids(ids).await)
+    }
+
+    /// Tells when this process has written a conversion. None where others write as much: there
+    /// only reading again tells.
+    pub fn changes(&self) -> Option<watch::Receiver<()>> {
+        match self {
+            Self::Mongo(_) => None,
+            Self::Embedded(store) => Some(store.changes()),
+        }
+    }
+
+    /// What a user has stored, and waits for.
+    pub async fn usage(&self, owner: &UserName) -> Result<Usage, Error> {
+        on!(self, store => store.usage(owner).await)
+    }
+
+    /// Bytes that are free on the disk, where the store can tell.
+    pub async fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        on!(self, store => store.free_bytes().await)
+    }
+
+    /// Marks a video as deleted: its owner no longer sees it, and [`Storage::purge`] may begin. When
+    /// it returns, the deletion will be carried out whatever happens.
+    pub async fn condemn(&self, video: &Video, now: Timestamp) -> Result<(), Error> {
+        let gone = Video { deleted: true, expires_at: Some(now), ..video.clone() };
+        on!(self, store => store.replace_video(&gone).await)
+    }
+
+    /// Videos whose time is over by `now`, and deleted ones; the longest over first.
+    pub async fn expired_videos(&self, now: Timestamp, limit: u32) -> Result<Vec<Video>, Error> {
+        on!(self, store => store.expired_videos(now, limit).await)
+    }
+
+    /// Whether a conversion of this video is queued or running.
+    pub async fn is_wanted(&self, video: VideoId) -> Result<bool, Error> {
+        on!(self, store => store.is_wanted(video).await)
+    }
+
+    /// Deletes a condemned video and all that hangs on it; repeating it is safe. The video's record
+    /// goes last: as long as it is there, somebody will finish this.
+    pub async fn purge(&self, video: VideoId) -> Result<(), Error> {
+        loop {
+            let all = on!(self, store => store.conversions_of_video(video, 100).await)?;
+            if all.is_empty() {
+                break;
+            }
+            for conversion in all {
+                self.remove_conversion(&conversion).await?;
+            }
+        }
+        self.delete(PendingKind::Video { video }).await?;
+        self.remove_video(video).await
+    }
+
+    /// Ends a conversion, so that no attempt can commit, and removes what it has. Files of attempts
+    /// that lost have markers, and the sweeper finds no record that wants them.
+    async fn remove_conversion(&self, conversion: &Conversion) -> Result<(), Error> {
+        let last = match self.change(conversion.id, &Change::Cancel).await {
+            Ok(last) => last,
+            Err(ChangeError::Refused(Refused::Gone)) => return Ok(()),
+            Err(ChangeError::Refused(_)) => self.conversion(conversion.id).await?,
+            Err(ChangeError::Storage(error)) => return Err(error),
+        };
+        if let Some(mp3) = &last.mp3 {
+            let (mp3, conversion, claim) = (mp3.id, last.id, last.claim);
+            self.delete(PendingKind::Mp3 { mp3, conversion, claim }).await?;
+        }
+        on!(self, store => store.remove_conversion(last.id).await)
     }
 
     /// The conversion whose result this MP3 is.
@@ -236,7 +351,7 @@ impl Storage {
 
     /// Any conversion of this video.
     pub async fn conversion_of_video(&self, video: VideoId) -> Result<Option<Conversion>, Error> {
-        on!(self, store => store.conversion_of_video(video).await)
+        on!(self, store => store.conversions_of_video(video, 1).await).map(|mut any| any.pop())
     }
 
     /// The conversion that its owner made with this idempotency key.

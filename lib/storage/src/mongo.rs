@@ -7,8 +7,12 @@ mod gridfs;
 
 pub(crate) use gridfs::{Reader, Writer};
 
-use crate::{Error, Page, Work, blob::Name, columns::Columns};
-use domain::{Conversion, ConversionId, Mp3Id, Pending, State, UserName, Video, VideoId};
+use crate::{
+    Error, Page, Usage, Which, Work,
+    blob::Name,
+    columns::{Columns, VideoColumns},
+};
+use domain::{Conversion, ConversionId, Mp3Id, Pending, UserName, Video, VideoId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
@@ -21,7 +25,7 @@ use mongodb::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 /// A database with the collections `videos`, `conversions` and `pending` and the GridFS buckets
 /// `videos` and `mp3s`.
@@ -70,6 +74,8 @@ impl Mongo {
             IndexModel::builder().keys(keys).options(options).build()
         };
         let keyed = Some(doc! { "key": { "$type": "string" } });
+        let dated = Some(doc! { "expires_at": { "$type": "long" } });
+        let expiring = some(doc! { "expires_at": 1 }, false, dated);
         let outbox = |told: &str| {
             let keys = doc! { told: 1, "state": 1, "created_at": 1, "_id": 1 };
             some(keys, false, Some(doc! { told: false }))
@@ -78,7 +84,10 @@ impl Mongo {
             .create_indexes([
                 some(doc! { "owner": 1, "key": 1 }, true, keyed),
                 plain(doc! { "owner": 1, "_id": -1 }),
-                plain(doc! { "video": 1 }),
+                plain(doc! { "owner": 1, "state": 1, "_id": -1 }),
+                plain(doc! { "video": 1, "_id": -1 }),
+                some(doc! { "owner": 1, "bytes": 1 }, false, Some(doc! { "bytes": { "$gt": 0 } })),
+                expiring.clone(),
                 plain(doc! { "mp3": 1 }),
                 plain(doc! { "state": 1, "created_at": 1, "_id": 1 }),
                 plain(doc! { "state": 1, "not_before": 1 }),
@@ -86,7 +95,9 @@ impl Mongo {
                 outbox("published"),
             ])
             .await?;
-        self.records("videos").create_index(plain(doc! { "owner": 1, "_id": -1 })).await?;
+        let of_owner = [doc! { "owner": 1, "_id": -1 }, doc! { "owner": 1, "length": 1 }];
+        let of_videos = of_owner.map(plain).into_iter().chain([expiring]);
+        self.records("videos").create_indexes(of_videos).await?;
         self.records("pending").create_index(plain(doc! { "touched_at": 1 })).await?;
         for bucket in ["videos", "mp3s"] {
             let chunks = self.records(&format!("{bucket}.chunks"));
@@ -122,8 +133,23 @@ impl Mongo {
     }
 
     pub(crate) async fn insert_video(&self, video: &Video) -> Result<(), Error> {
-        let row = doc! { "_id": video.id.to_string(), "owner": video.owner.as_str(), "body": bson(video)? };
-        if_new(self.records("videos").insert_one(row).await).map(drop)
+        if_new(self.records("videos").insert_one(video_row(video)?).await).map(drop)
+    }
+
+    pub(crate) async fn replace_video(&self, video: &Video) -> Result<(), Error> {
+        let old = doc! { "_id": video.id.to_string() };
+        self.records("videos").replace_one(old, video_row(video)?).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn expired_videos(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Video>, Error> {
+        let videos = self.records("videos");
+        let expired = videos.find(expired_by(now)).sort(doc! { "expires_at": 1 });
+        bodies(expired.limit(limit.into()).await?).await
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
@@ -140,14 +166,18 @@ impl Mongo {
         owner: &UserName,
         page: &Page<VideoId>,
     ) -> Result<Vec<Video>, Error> {
-        let before = page.before.map(|id| id.to_string());
-        self.list("videos", doc! { "owner": owner.as_str() }, before, page.limit).await
+        self.list("videos", doc! { "owner": owner.as_str() }, page).await
     }
 
     /// False where one of this id or this key is there already.
     pub(crate) async fn insert_conversion(&self, record: &Conversion) -> Result<bool, Error> {
         let inserted = self.records("conversions").insert_one(row(0, record)?).await;
         if_new(inserted)
+    }
+
+    pub(crate) async fn remove_conversion(&self, id: ConversionId) -> Result<(), Error> {
+        self.records("conversions").delete_one(doc! { "_id": id.to_string() }).await?;
+        Ok(())
     }
 
     pub(crate) async fn conversion(
@@ -170,25 +200,69 @@ impl Mongo {
     pub(crate) async fn conversions(
         &self,
         owner: &UserName,
-        state: Option<State>,
+        which: Which,
         page: &Page<ConversionId>,
     ) -> Result<Vec<Conversion>, Error> {
-        let mut filter = doc! { "owner": owner.as_str() };
-        if let Some(state) = state {
-            filter.insert("state", state.as_str());
-        }
-        self.list("conversions", filter, page.before.map(|id| id.to_string()), page.limit).await
+        let owner = owner.as_str();
+        let filter = match which {
+            Which::All => doc! { "owner": owner },
+            Which::InState(state) => doc! { "owner": owner, "state": state.as_str() },
+            Which::OfVideo(video) => doc! { "owner": owner, "video": video.to_string() },
+        };
+        self.list("conversions", filter, page).await
     }
 
     pub(crate) async fn conversion_of_mp3(&self, mp3: Mp3Id) -> Result<Option<Conversion>, Error> {
         self.one("conversions", doc! { "mp3": mp3.to_string() }).await
     }
 
-    pub(crate) async fn conversion_of_video(
+    pub(crate) async fn conversions_of_ids(
+        &self,
+        ids: &[ConversionId],
+    ) -> Result<Vec<Conversion>, Error> {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        bodies(self.records("conversions").find(doc! { "_id": { "$in": ids } }).await?).await
+    }
+
+    pub(crate) async fn conversions_of_video(
         &self,
         video: VideoId,
-    ) -> Result<Option<Conversion>, Error> {
-        self.one("conversions", doc! { "video": video.to_string() }).await
+        limit: u32,
+    ) -> Result<Vec<Conversion>, Error> {
+        let conversions = self.records("conversions");
+        let all = conversions.find(doc! { "video": video.to_string() });
+        bodies(all.limit(limit.into()).await?).await
+    }
+
+    pub(crate) async fn usage(&self, owner: &UserName) -> Result<Usage, Error> {
+        let owner = owner.as_str();
+        let of_videos = self.sum("videos", doc! { "owner": owner }, "length").await?;
+        let of_mp3s = doc! { "owner": owner, "bytes": { "$gt": 0 } };
+        let of_mp3s = self.sum("conversions", of_mp3s, "bytes").await?;
+        let open = doc! { "owner": owner, "state": { "$in": ["queued", "running"] } };
+        let waiting = self.records("conversions").count_documents(open).await?;
+        Ok(Usage { bytes: of_videos + of_mp3s, waiting })
+    }
+
+    async fn sum(&self, collection: &str, filter: Document, field: &str) -> Result<u64, Error> {
+        let total = doc! { "_id": null, "total": { "$sum": format!("${field}") } };
+        let steps = [doc! { "$match": filter }, doc! { "$group": total }];
+        let mut found = self.records(collection).aggregate(steps).await?;
+        let total = found.try_next().await?.and_then(|row| number(&row, "total"));
+        Ok(total.unwrap_or(0))
+    }
+
+    /// On the server's disk, which may not be the one of this machine.
+    pub(crate) async fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        let stats = self.database.run_command(doc! { "dbStats": 1 }).await?;
+        let size = |key| number(&stats, key);
+        Ok(size("fsTotalSize").zip(size("fsUsedSize")).map(|(all, used)| all.saturating_sub(used)))
+    }
+
+    pub(crate) async fn is_wanted(&self, video: VideoId) -> Result<bool, Error> {
+        let state = doc! { "$in": ["queued", "running"] };
+        let open = doc! { "video": video.to_string(), "state": state };
+        Ok(self.records("conversions").find_one(open).await?.is_some())
     }
 
     pub(crate) async fn conversion_of_key(
@@ -209,16 +283,14 @@ impl Mongo {
                 doc! { "announced": false, "state": { "$in": ["queued", "running"] } }
             }
             Work::Unpublished => doc! { "published": false, "state": "succeeded" },
+            Work::Expired(now) => expired_by(now),
+        };
+        let order = match work {
+            Work::Expired(_) => doc! { "expires_at": 1 },
+            _ => doc! { "created_at": 1, "_id": 1 },
         };
         let collection = self.records("conversions");
-        bodies(
-            collection
-                .find(filter)
-                .sort(doc! { "created_at": 1, "_id": 1 })
-                .limit(limit.into())
-                .await?,
-        )
-        .await
+        bodies(collection.find(filter).sort(order).limit(limit.into()).await?).await
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
@@ -238,18 +310,21 @@ impl Mongo {
         self.records(collection).find_one(filter).await?.map(body).transpose()
     }
 
-    async fn list<T: DeserializeOwned>(
+    async fn list<T: DeserializeOwned, Id: Display>(
         &self,
         collection: &str,
         mut filter: Document,
-        before: Option<String>,
-        limit: u32,
+        page: &Page<Id>,
     ) -> Result<Vec<T>, Error> {
-        if let Some(before) = before {
-            filter.insert("_id", doc! { "$lt": before });
+        let mut ids = Document::new();
+        ids.extend(page.before.iter().map(|id| ("$lt".to_owned(), id.to_string().into())));
+        ids.extend(page.from.iter().map(|id| ("$gte".to_owned(), id.to_string().into())));
+        if !ids.is_empty() {
+            filter.insert("_id", ids);
         }
         let collection = self.records(collection);
-        bodies(collection.find(filter).sort(doc! { "_id": -1 }).limit(limit.into()).await?).await
+        let found = collection.find(filter).sort(doc! { "_id": -1 });
+        bodies(found.limit(page.limit.into()).await?).await
     }
 }
 
@@ -269,6 +344,27 @@ fn row(version: i64, record: &Conversion) -> Result<Document, Error> {
     row.extend(columns);
     row.insert("body", bson(record)?);
     Ok(row)
+}
+
+/// With the very words of the index's filter, without which the index is not used.
+fn expired_by(now: Timestamp) -> Document {
+    doc! { "expires_at": { "$lte": now.as_millisecond(), "$type": "long" } }
+}
+
+fn video_row(video: &Video) -> Result<Document, Error> {
+    let columns = serialize_to_document(&VideoColumns::from(video))
+        .map_err(|error| Error::Corrupt(error.to_string()))?;
+    let mut row = doc! { "_id": video.id.to_string() };
+    row.extend(columns);
+    row.insert("body", bson(video)?);
+    Ok(row)
+}
+
+/// A count or a size, in whichever type the server gives it.
+fn number(row: &Document, key: &str) -> Option<u64> {
+    let value = row.get(key)?;
+    let whole = value.as_i64().or_else(|| value.as_i32().map(i64::from));
+    whole.or_else(|| value.as_f64().map(|value| value as i64)).and_then(|it| u64::try_from(it).ok())
 }
 
 fn body<T: DeserializeOwned>(mut row: Document) -> Result<T, Error> {

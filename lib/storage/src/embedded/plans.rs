@@ -2,7 +2,7 @@
 //! finished records stay for good.
 
 use super::Embedded;
-use crate::{Page, Storage, Work};
+use crate::{Page, Storage, Which, Work};
 use diesel::{
     QueryableByName,
     connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation},
@@ -10,7 +10,9 @@ use diesel::{
     sql_types::Text,
 };
 use diesel_async::RunQueryDsl;
-use domain::{Conversion, ConversionId, NewConversion, Options, PendingKind, Role, Video, VideoId};
+use domain::{
+    Conversion, ConversionId, NewConversion, Options, PendingKind, Role, State, Video, VideoId,
+};
 use jiff::Timestamp;
 use std::{
     collections::BTreeSet,
@@ -66,24 +68,32 @@ async fn use_all(storage: &Storage) {
     storage.accept(&video, &conversion).await.unwrap();
     storage.change(id, &domain::Change::Announced).await.unwrap();
     storage.video(video.id).await.unwrap();
-    for before in [None, Some(id)] {
-        for state in [None, Some(domain::State::Failed)] {
-            let page = Page { before, limit: 1 };
-            storage.conversions(&video.owner, state, &page).await.unwrap();
+    for (before, from) in [(None, None), (Some(id), None), (None, Some(id)), (Some(id), Some(id))] {
+        for which in [Which::All, Which::InState(State::Failed), Which::OfVideo(video.id)] {
+            let page = Page { before, from, limit: 1 };
+            storage.conversions(&video.owner, which, &page).await.unwrap();
         }
     }
-    for before in [None, Some(video.id)] {
-        storage.videos(&video.owner, &Page { before, limit: 1 }).await.unwrap();
+    let bound = Some(video.id);
+    for (before, from) in [(None, None), (bound, None), (None, bound), (bound, bound)] {
+        storage.videos(&video.owner, &Page { before, from, limit: 1 }).await.unwrap();
     }
+    storage.conversions_of_ids(&[id]).await.unwrap();
+    storage.is_wanted(video.id).await.unwrap();
+    storage.usage(&video.owner).await.unwrap();
+    storage.expired_videos(Timestamp::UNIX_EPOCH, 1).await.unwrap();
     let _ = storage.conversion_of_mp3(id.mp3(1)).await;
     storage.conversion_of_video(video.id).await.unwrap();
     storage.conversion_of_key(&video.owner, "key").await.unwrap();
     let now = Timestamp::UNIX_EPOCH;
-    for work in [Work::Due(now), Work::Running, Work::Unannounced, Work::Unpublished] {
+    for work in
+        [Work::Due(now), Work::Running, Work::Unannounced, Work::Unpublished, Work::Expired(now)]
+    {
         storage.work(work, 1).await.unwrap();
     }
     storage.next_due(now).await.unwrap();
-    storage.remove_video(video.id).await.unwrap();
+    storage.condemn(&video, now).await.unwrap();
+    storage.purge(video.id).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ diesel::table! {
     videos (id) {
         id -> Text,
         owner -> Text,
+        length -> BigInt,
+        expires_at -> Nullable<BigInt>,
         body -> Text,
     }
 }
@@ -21,6 +23,8 @@ diesel::table! {
         created_at -> BigInt,
         announced -> Bool,
         published -> Bool,
+        bytes -> BigInt,
+        expires_at -> Nullable<BigInt>,
         body -> Text,
     }
 }

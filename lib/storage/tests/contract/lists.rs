@@ -1,10 +1,12 @@
 //! Lists: every record on exactly one page, and the dispatcher's work in its order.
 
-use crate::store::{Store, ada, added, at, changed, conversion_of, running, success, video_of};
+use crate::store::{
+    Store, accepted, ada, added, at, changed, conversion_of, first, running, success, video_of,
+};
 use domain::{Cause, Change, Conversion, State};
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use storage::{Page, Storage, Work};
+use storage::{Page, Storage, Which, Work};
 
 /// 250 conversions of Ada's, every third cancelled, among 30 of Bob's; Ada's, newest first.
 async fn many(storage: &Storage) -> Vec<Conversion> {
@@ -13,9 +15,7 @@ async fn many(storage: &Storage) -> Vec<Conversion> {
         (0..250).map(|_| conversion_of(&video_of(&ada()), None, at(1))).collect();
     let others = (0..30).map(|_| conversion_of(&video_of(&bob), None, at(1)));
     let all: Vec<_> = records.iter().cloned().chain(others).collect();
-    stream::iter(&all)
-        .for_each_concurrent(8, async |record| storage.add(record).await.unwrap())
-        .await;
+    stream::iter(&all).for_each_concurrent(8, async |record| accepted(storage, record).await).await;
     for record in records.iter_mut().step_by(3) {
         *record = changed(storage, record.id, &[Change::Cancel]).await;
     }
@@ -23,10 +23,10 @@ async fn many(storage: &Storage) -> Vec<Conversion> {
     records
 }
 
-async fn pages(storage: &Storage, state: Option<State>, limit: u32) -> Vec<Conversion> {
-    let (mut all, mut page) = (Vec::new(), Page { before: None, limit });
+async fn pages(storage: &Storage, which: Which, limit: u32) -> Vec<Conversion> {
+    let (mut all, mut page) = (Vec::new(), first(limit));
     loop {
-        let records = storage.conversions(&ada(), state, &page).await.unwrap();
+        let records = storage.conversions(&ada(), which, &page).await.unwrap();
         assert!(records.len() <= limit as usize);
         let Some(last) = records.last() else {
             return all;
@@ -39,7 +39,7 @@ async fn pages(storage: &Storage, state: Option<State>, limit: u32) -> Vec<Conve
 pub(crate) async fn pages_hold_every_record_once(Store { storage, .. }: Store) {
     let records = many(&storage).await;
     for limit in [7, 50, 1000] {
-        assert_eq!(pages(&storage, None, limit).await, records, "{limit} a page");
+        assert_eq!(pages(&storage, Which::All, limit).await, records, "{limit} a page");
     }
 }
 
@@ -48,8 +48,28 @@ pub(crate) async fn pages_filter_by_state(Store { storage, .. }: Store) {
     for state in State::ALL {
         let expected: Vec<_> =
             records.iter().filter(|record| record.state == state).cloned().collect();
-        assert_eq!(pages(&storage, Some(state), 20).await, expected, "{state:?}");
+        assert_eq!(pages(&storage, Which::InState(state), 20).await, expected, "{state:?}");
     }
+}
+
+pub(crate) async fn pages_keep_to_their_bounds(Store { storage, .. }: Store) {
+    let records = many(&storage).await;
+    // Newest first: from the 20th newest down to the 30th.
+    let page = Page { before: Some(records[19].id), from: Some(records[30].id), limit: 100 };
+    let found = storage.conversions(&ada(), Which::All, &page).await.unwrap();
+    assert_eq!(found, records[20..=30]);
+    let state = records[25].state;
+    let found = storage.conversions(&ada(), Which::InState(state), &page).await.unwrap();
+    let expected: Vec<_> =
+        records[20..=30].iter().filter(|record| record.state == state).cloned().collect();
+    assert_eq!(found, expected);
+    let of_video = Which::OfVideo(records[25].video);
+    assert_eq!(storage.conversions(&ada(), of_video, &page).await.unwrap(), records[25..26]);
+    let bob = "bob".parse().unwrap();
+    assert_eq!(storage.conversions(&bob, of_video, &page).await.unwrap(), []);
+    let mut some = storage.conversions_of_ids(&[records[3].id, records[5].id]).await.unwrap();
+    some.sort_by_key(|record| std::cmp::Reverse(record.id));
+    assert_eq!(some, [records[3].clone(), records[5].clone()]);
 }
 
 pub(crate) async fn videos_are_paged_by_owner(Store { storage, .. }: Store) {
@@ -61,7 +81,7 @@ pub(crate) async fn videos_are_paged_by_owner(Store { storage, .. }: Store) {
     }
     videos.remove(1);
     videos.sort_by_key(|video| std::cmp::Reverse(video.id));
-    let mut page = Page { before: None, limit: 2 };
+    let mut page = first(2);
     assert_eq!(storage.videos(&ada(), &page).await.unwrap(), videos[..2]);
     page.before = Some(videos[1].id);
     assert_eq!(storage.videos(&ada(), &page).await.unwrap(), videos[2..]);

@@ -10,6 +10,7 @@
 )]
 
 mod blobs;
+mod lifetimes;
 mod lists;
 mod records;
 mod sharing;
@@ -88,10 +89,16 @@ held_by_both! {
     records::reopening_finds_everything
     lists::pages_hold_every_record_once
     lists::pages_filter_by_state
+    lists::pages_keep_to_their_bounds
     lists::videos_are_paged_by_owner
     lists::work_is_sorted_into_its_kinds
     lists::work_comes_longest_waiting_first
     lists::the_next_due_time_is_the_nearest
+    lifetimes::usage_follows_what_is_stored
+    lifetimes::a_purge_takes_all_that_hangs_on_a_video
+    lifetimes::nothing_is_added_to_a_deleted_video
+    lifetimes::what_expires_is_found_in_time
+    lifetimes::free_space_is_known
     sharing::two_handles_see_one_store
     sharing::processes_that_open_a_new_store_at_once_lose_nothing
 }

@@ -1,12 +1,13 @@
 //! Records: what was accepted is there once, and no change is lost to another.
 
 use crate::store::{
-    Store, ada, added, at, changed, conversion_of, noise, put, running, success, video_of,
+    Store, accepted, ada, added, at, changed, conversion_of, first, noise, put, running, success,
+    video_of,
 };
 use domain::{Change, Conversion, ConversionId, PendingKind, Refused, State, Video};
 use futures::future::join_all;
 use std::collections::BTreeSet;
-use storage::{AddError, ChangeError, Error, Page, Storage};
+use storage::{AddError, ChangeError, Error, Storage, Which};
 
 /// A stored upload and the records that are to name it.
 async fn ready(storage: &Storage, key: Option<&str>) -> (Video, Conversion) {
@@ -69,18 +70,16 @@ pub(crate) async fn of_fifty_with_one_key_one_wins(Store { storage, .. }: Store)
     for answer in answers.into_iter().filter(Result::is_err) {
         assert_eq!(winner_of(answer), winner);
     }
-    let page = Page { before: None, limit: 100 };
-    let kept = storage.conversions(&ada(), None, &page).await.unwrap();
+    let kept = storage.conversions(&ada(), Which::All, &first(100)).await.unwrap();
     assert_eq!(kept.iter().map(|record| record.id).collect::<Vec<_>>(), [winner]);
-    let page = Page { before: None, limit: 100 };
-    assert_eq!(storage.videos(&ada(), &page).await.unwrap().len(), 1);
+    assert_eq!(storage.videos(&ada(), &first(100)).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn one_key_serves_each_owner(Store { storage, .. }: Store) {
     let bob = "bob".parse().unwrap();
     for owner in [ada(), bob] {
         let conversion = conversion_of(&video_of(&owner), Some("key"), at(1));
-        storage.add(&conversion).await.unwrap();
+        accepted(&storage, &conversion).await;
         let found = storage.conversion_of_key(&owner, "key").await.unwrap();
         assert_eq!(found, Some(conversion));
     }
@@ -89,7 +88,7 @@ pub(crate) async fn one_key_serves_each_owner(Store { storage, .. }: Store) {
 pub(crate) async fn one_id_is_added_once(Store { storage, .. }: Store) {
     for key in [None, Some("key")] {
         let first = conversion_of(&video_of(&ada()), key, at(1));
-        storage.add(&first).await.unwrap();
+        accepted(&storage, &first).await;
         let now = running(&storage, first.id).await;
         for later in [first.clone(), Conversion { idempotency: None, ..first.clone() }] {
             assert_eq!(winner_of(storage.add(&later).await), first.id);
@@ -153,8 +152,8 @@ pub(crate) async fn a_refusal_changes_nothing(Store { storage, .. }: Store) {
 pub(crate) async fn a_conversion_is_found_by_all_that_names_it(Store { storage, .. }: Store) {
     let other = conversion_of(&video_of(&ada()), Some("other"), at(1));
     let conversion = conversion_of(&video_of(&ada()), Some("key"), at(1));
-    storage.add(&other).await.unwrap();
-    storage.add(&conversion).await.unwrap();
+    accepted(&storage, &other).await;
+    accepted(&storage, &conversion).await;
     assert!(matches!(storage.conversion_of_mp3(conversion.id.mp3(1)).await, Err(Error::NotFound)));
     running(&storage, conversion.id).await;
     let done = changed(&storage, conversion.id, &[success(conversion.id, 1)]).await;

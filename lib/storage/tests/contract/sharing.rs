@@ -1,7 +1,7 @@
 //! Sharing: several handles and several processes on one store, as the server and its converters are.
 
-use crate::store::{Store, added, at, changed, noise, put};
-use domain::{Change, Conversion};
+use crate::store::{Store, added, at, changed, noise, put, video_of};
+use domain::{Change, Conversion, Video};
 use futures::future::join_all;
 use std::{
     collections::BTreeSet,
@@ -71,7 +71,8 @@ pub(crate) fn is_claiming_process() -> bool {
 async fn claim(url: &str, body: &str) {
     let storage = Storage::open(url).await.unwrap();
     let record: Conversion = serde_json::from_str(body).unwrap();
-    match storage.add(&record).await {
+    let video = Video { id: record.video, ..video_of(&record.owner) };
+    match storage.accept(&video, &record).await {
         Ok(()) => {}
         Err(AddError::Duplicate(first)) => assert_eq!(first.id, record.id),
         Err(error) => panic!("{error}"),

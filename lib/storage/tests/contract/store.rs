@@ -9,7 +9,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use sha2::Digest;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use storage::{BlobWriter, Storage};
+use storage::{BlobWriter, Page, Storage};
 
 /// A store of one test's own.
 pub(crate) struct Store {
@@ -109,8 +109,19 @@ pub(crate) fn conversion_of(video: &Video, key: Option<&str>, now: Timestamp) ->
 /// Adds a conversion of Ada's that was made at `now`.
 pub(crate) async fn added(storage: &Storage, now: Timestamp) -> Conversion {
     let conversion = conversion_of(&video_of(&ada()), None, now);
-    storage.add(&conversion).await.unwrap();
+    accepted(storage, &conversion).await;
     conversion
+}
+
+/// Adds a conversion and the video that it names.
+pub(crate) async fn accepted(storage: &Storage, conversion: &Conversion) {
+    let video = Video { id: conversion.video, ..video_of(&conversion.owner) };
+    storage.accept(&video, conversion).await.unwrap();
+}
+
+/// The first entries of a list.
+pub(crate) const fn first<Id>(limit: u32) -> Page<Id> {
+    Page { before: None, from: None, limit }
 }
 
 /// Makes the changes in order; the record after the last.

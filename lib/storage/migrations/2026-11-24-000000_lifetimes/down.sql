@@ -1,0 +1,11 @@
+DROP INDEX conversions_of_video;
+CREATE INDEX conversions_of_video ON conversions (video);
+DROP INDEX conversions_in_state;
+DROP INDEX conversions_expiring;
+DROP INDEX conversions_bytes;
+ALTER TABLE conversions DROP COLUMN expires_at;
+ALTER TABLE conversions DROP COLUMN bytes;
+DROP INDEX videos_expiring;
+DROP INDEX videos_length;
+ALTER TABLE videos DROP COLUMN expires_at;
+ALTER TABLE videos DROP COLUMN length;
