@@ -142,7 +142,7 @@ impl Dispatcher {
             match self.storage.conversion(job.conversion).await {
                 Ok(record) => others.push(record),
                 Err(storage::Error::NotFound) => {
-                    tracing::warn!(job.name, "a job belongs to no conversion");
+                    tracing::info!(job.name, "the job's conversion has been deleted");
                 }
                 Err(error) => return Err(error.into()),
             }

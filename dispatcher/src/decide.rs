@@ -162,7 +162,9 @@ fn stale(known: &Known, plan: &mut Plan) {
     let records: HashMap<_, _> =
         known.running.iter().chain(&known.others).map(|record| (record.id, record)).collect();
     for job in known.jobs.iter().filter(|job| job.phase.is_alive()) {
+        // Jobs were read before the records: a job without one belongs to what has been deleted.
         let Some(record) = records.get(&job.conversion) else {
+            plan.actions.push(Action::Delete(job.name.clone()));
             continue;
         };
         match record.state {

@@ -6,9 +6,15 @@
 //! | `GATEWAY_AUTH_URL` | where auth answers, as `http://auth:5000` |
 //! | `GATEWAY_MAX_UPLOAD_BYTES` | longest video in bytes; 20 GiB |
 //! | `GATEWAY_MAX_UPLOADS` | uploads at one time, 5 MiB of memory each; 128 |
+//! | `GATEWAY_MIN_FREE_BYTES` | free disk below which nothing is taken in; 1 GiB |
+//! | `GATEWAY_MAX_USER_BYTES` | bytes of videos and MP3s that one user may store; no limit |
+//! | `GATEWAY_MAX_USER_WAITING` | conversions of one user that may be queued or running; no limit |
+//! | `GATEWAY_VIDEO_RETENTION` | how long a video is kept, as `720h`; for good |
+//! | `GATEWAY_MP3_RETENTION` | how long an MP3 is kept; for good |
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://..` with `amqp://..`, or both `file:/folder`; either may stand in a file that `.._FILE` names |
 //! | `LOG`, `LOG_FORMAT` | what is logged, as in `info,gateway=debug`; `text` or `json` |
 
+use jiff::SignedDuration;
 use process::{
     LogFormat,
     config::{Faults, Settings},
@@ -43,6 +49,16 @@ pub struct HttpConfig {
     pub max_upload_bytes: u64,
     /// Uploads at one time; further ones wait for a while, then read `busy`.
     pub max_uploads: usize,
+    /// Free bytes on the disk below which nothing is taken in.
+    pub min_free_bytes: u64,
+    /// Bytes of videos and MP3s that one user may store.
+    pub max_user_bytes: Option<u64>,
+    /// Conversions of one user that may be queued or running.
+    pub max_user_waiting: Option<u64>,
+    /// How long a video is kept.
+    pub video_retention: Option<SignedDuration>,
+    /// How long an MP3 is kept.
+    pub mp3_retention: Option<SignedDuration>,
 }
 
 impl HttpConfig {
@@ -53,8 +69,38 @@ impl HttpConfig {
             auth_url,
             max_upload_bytes: 20 << 30,
             max_uploads: 128,
+            min_free_bytes: 1 << 30,
+            max_user_bytes: None,
+            max_user_waiting: None,
+            video_retention: None,
+            mp3_retention: None,
         }
     }
+
+    /// The defaults as the settings change them.
+    pub fn read(settings: &mut Settings, auth_url: Url) -> Self {
+        let mut http = Self::new(auth_url);
+        http.listen = settings.or("GATEWAY_LISTEN", http.listen);
+        http.max_upload_bytes = settings.or("GATEWAY_MAX_UPLOAD_BYTES", http.max_upload_bytes);
+        http.max_uploads = settings.or("GATEWAY_MAX_UPLOADS", http.max_uploads);
+        if http.max_uploads == 0 {
+            settings.fault("GATEWAY_MAX_UPLOADS: at least 1");
+        }
+        http.min_free_bytes = settings.or("GATEWAY_MIN_FREE_BYTES", http.min_free_bytes);
+        http.max_user_bytes = settings.optional("GATEWAY_MAX_USER_BYTES");
+        http.max_user_waiting = settings.optional("GATEWAY_MAX_USER_WAITING");
+        http.video_retention = retention(settings, "GATEWAY_VIDEO_RETENTION");
+        http.mp3_retention = retention(settings, "GATEWAY_MP3_RETENTION");
+        http
+    }
+}
+
+fn retention(settings: &mut Settings, name: &str) -> Option<SignedDuration> {
+    let kept = settings.optional(name)?;
+    if kept < SignedDuration::ZERO {
+        settings.fault(format!("{name}: a time cannot be negative"));
+    }
+    Some(kept)
 }
 
 impl Config {
@@ -89,14 +135,7 @@ fn http(settings: &mut Settings) -> Option<HttpConfig> {
     if !matches!(auth_url.scheme(), "http" | "https") {
         settings.fault("GATEWAY_AUTH_URL: it starts with http:// or https://");
     }
-    let mut http = HttpConfig::new(auth_url);
-    http.listen = settings.or("GATEWAY_LISTEN", http.listen);
-    http.max_upload_bytes = settings.or("GATEWAY_MAX_UPLOAD_BYTES", http.max_upload_bytes);
-    http.max_uploads = settings.or("GATEWAY_MAX_UPLOADS", http.max_uploads);
-    if http.max_uploads == 0 {
-        settings.fault("GATEWAY_MAX_UPLOADS: at least 1");
-    }
-    Some(http)
+    Some(HttpConfig::read(settings, auth_url))
 }
 
 fn address(settings: &mut Settings, name: &str, what: &str) -> Option<SecretString> {

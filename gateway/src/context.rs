@@ -5,6 +5,8 @@ use crate::{
     error::Error,
     identity::{Identity, Verifier},
     keys::Keys,
+    limits::Ledger,
+    watch::Watched,
 };
 use domain::{Conversion, Video};
 use queue::Queue;
@@ -12,7 +14,7 @@ use reqwest::Client;
 use std::{str::FromStr, sync::Arc, time::Duration};
 use storage::Storage;
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 /// Longest wait for any answer of auth: a password takes it some hundred milliseconds, more in a queue.
@@ -29,8 +31,14 @@ pub(crate) struct Context {
     pub(crate) auth: Client,
     /// One permit for each upload in flight.
     pub(crate) uploads: Semaphore,
+    /// What uploads in flight have reserved.
+    pub(crate) ledger: Ledger,
+    /// What clients wait for.
+    pub(crate) watched: Watched,
     /// Work that must end although its request may be gone.
     pub(crate) tasks: TaskTracker,
+    /// Cancelled when the server takes no further requests: nobody is kept waiting for news.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl Context {
@@ -49,7 +57,10 @@ impl Context {
         Ok(Arc::new(Self {
             verifier: Verifier::new(Keys::new(auth.clone(), http.auth_url.clone())),
             uploads: Semaphore::new(http.max_uploads),
+            ledger: Ledger::default(),
+            watched: Watched::default(),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
             http,
             storage,
             queue,
@@ -81,7 +92,7 @@ impl Context {
     pub(crate) async fn video(&self, identity: &Identity, id: &str) -> Result<Video, Error> {
         let video = self.storage.video(parse(id)?).await?;
         identity.must_own(&video.owner)?;
-        Ok(video)
+        if video.deleted { Err(Error::NotFound) } else { Ok(video) }
     }
 }
 

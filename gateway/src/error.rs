@@ -30,6 +30,18 @@ pub(crate) enum Error {
     ConversionFailed(&'static str),
     #[error("The conversion is already {}.", .0.as_str())]
     AlreadyFinal(State),
+    #[error("Only a conversion that failed or was cancelled is tried again; this one is {}.", .0.as_str())]
+    NotRetryable(State),
+    #[error("The video is no longer stored; upload it again.")]
+    VideoGone,
+    #[error("The MP3's time is over and it has been deleted; convert the video again.")]
+    Mp3Expired,
+    #[error(
+        "Your videos and MP3s would pass your share of the disk: {0} bytes are left of it. Delete some first."
+    )]
+    QuotaExceeded(u64),
+    #[error("You have {0} conversions waiting, as many as allowed; wait until one has ended.")]
+    TooManyWaiting(u64),
     #[error("The body is longer than the {0} bytes allowed here.")]
     TooLarge(u64),
     #[error("{0}")]
@@ -76,9 +88,13 @@ impl Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NotReady(_) | Self::ConversionFailed(_) | Self::AlreadyFinal(_) => {
-                StatusCode::CONFLICT
-            }
+            Self::NotReady(_)
+            | Self::ConversionFailed(_)
+            | Self::AlreadyFinal(_)
+            | Self::NotRetryable(_) => StatusCode::CONFLICT,
+            Self::VideoGone | Self::Mp3Expired => StatusCode::GONE,
+            Self::QuotaExceeded(_) => StatusCode::FORBIDDEN,
+            Self::TooManyWaiting(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::OutOfRange(_) => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -101,6 +117,11 @@ impl Error {
             Self::NotReady(_) => "not_ready",
             Self::ConversionFailed(_) => "conversion_failed",
             Self::AlreadyFinal(_) => "already_final",
+            Self::NotRetryable(_) => "not_retryable",
+            Self::VideoGone => "video_gone",
+            Self::Mp3Expired => "mp3_expired",
+            Self::QuotaExceeded(_) => "quota_exceeded",
+            Self::TooManyWaiting(_) => "too_many_waiting",
             Self::TooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::OutOfRange(_) => "range_not_satisfiable",
@@ -119,7 +140,9 @@ impl Error {
             Self::Unavailable(_) => {
                 "A part of the service is away; try again in a moment.".to_owned()
             }
-            Self::StorageFull => "There is no room for this video now.".to_owned(),
+            Self::StorageFull => {
+                "The server's disk is too full for this now; try again later.".to_owned()
+            }
             Self::Internal(_) => "Something is wrong on the server.".to_owned(),
             Self::ClientGone(_) => "The body ended too early.".to_owned(),
             error => error.to_string(),
@@ -135,6 +158,8 @@ impl Error {
                 Some((WWW_AUTHENTICATE, fixed("Basic realm=\"audio-converter\"")))
             }
             Self::Busy | Self::Unavailable(_) => Some((RETRY_AFTER, fixed("5"))),
+            Self::TooManyWaiting(_) => Some((RETRY_AFTER, fixed("30"))),
+            Self::StorageFull => Some((RETRY_AFTER, fixed("60"))),
             Self::Throttled(wait) => wait.clone().map(|wait| (RETRY_AFTER, wait)),
             Self::OutOfRange(length) => HeaderValue::try_from(format!("bytes */{length}"))
                 .ok()

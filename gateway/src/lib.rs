@@ -15,6 +15,7 @@ mod form;
 mod idempotency;
 mod identity;
 mod keys;
+mod limits;
 mod page;
 mod patience;
 mod range;
@@ -22,6 +23,7 @@ mod routes;
 mod server;
 mod upload;
 mod view;
+mod watch;
 
 pub use config::{Config, HttpConfig};
 pub use server::{Server, StartError};

@@ -1,10 +1,11 @@
 //! Lists in pages: `?limit=` entries, newest first, and a cursor that leads to the next ones.
 
 use crate::error::Error;
-use domain::State;
+use domain::{ConversionId, State, VideoId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
-use storage::Page;
+use storage::{Page, Which};
 
 const DEFAULT_LIMIT: u32 = 20;
 const HIGHEST_LIMIT: u32 = 100;
@@ -13,8 +14,29 @@ const HIGHEST_LIMIT: u32 = 100;
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Query {
     state: Option<String>,
+    video: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
+}
+
+/// An id that says when it was made.
+pub(crate) trait Dated: FromStr + Ord + Copy {
+    /// The lowest id that can be made at `time` or later.
+    fn lowest_at(time: Timestamp) -> Self;
+}
+
+impl Dated for VideoId {
+    fn lowest_at(time: Timestamp) -> Self {
+        Self::lowest_at(time)
+    }
+}
+
+impl Dated for ConversionId {
+    fn lowest_at(time: Timestamp) -> Self {
+        Self::lowest_at(time)
+    }
 }
 
 /// One page as it is answered.
@@ -27,7 +49,7 @@ pub(crate) struct List<Item> {
 
 impl Query {
     /// The page to read: one entry more than is shown, which tells whether there are others.
-    pub(crate) fn page<Id: FromStr>(&self) -> Result<Page<Id>, Error> {
+    pub(crate) fn page<Id: Dated>(&self) -> Result<Page<Id>, Error> {
         let limit = match self.limit.as_deref().map(str::parse) {
             None => DEFAULT_LIMIT,
             Some(Ok(limit @ 1..=HIGHEST_LIMIT)) => limit,
@@ -36,19 +58,37 @@ impl Query {
         let before = self.cursor.as_deref().map(str::parse).transpose();
         let before = before
             .map_err(|_| Error::bad_request("cursor is what `next` of an earlier page said"))?;
-        Ok(Page { before, limit: limit + 1 })
+        let until = time(self.until.as_deref(), "until")?.map(Id::lowest_at);
+        let from = time(self.since.as_deref(), "since")?.map(Id::lowest_at);
+        Ok(Page { before: before.into_iter().chain(until).min(), from, limit: limit + 1 })
     }
 
-    /// The state to show, if it is not all of them.
-    pub(crate) fn state(&self) -> Result<Option<State>, Error> {
-        let Some(word) = self.state.as_deref() else {
-            return Ok(None);
-        };
-        let state = State::ALL.into_iter().find(|state| state.as_str() == word);
-        state.map(Some).ok_or_else(|| {
-            Error::bad_request("state is one of queued, running, succeeded, failed, cancelled")
-        })
+    /// Which conversions to show.
+    pub(crate) fn which(&self) -> Result<Which, Error> {
+        match (self.state.as_deref(), self.video.as_deref()) {
+            (None, None) => Ok(Which::All),
+            (Some(word), None) => {
+                let state = State::ALL.into_iter().find(|state| state.as_str() == word);
+                state.map(Which::InState).ok_or_else(|| {
+                    Error::bad_request(
+                        "state is one of queued, running, succeeded, failed, cancelled",
+                    )
+                })
+            }
+            (None, Some(id)) => id
+                .parse()
+                .map(Which::OfVideo)
+                .map_err(|_| Error::bad_request("video is the id of a video")),
+            (Some(_), Some(_)) => {
+                Err(Error::bad_request("state and video are asked for one at a time"))
+            }
+        }
     }
+}
+
+fn time(text: Option<&str>, name: &str) -> Result<Option<Timestamp>, Error> {
+    let time = text.map(str::parse).transpose();
+    time.map_err(|_| Error::bad_request(format!("{name} is a time, as 2026-11-23T06:00:00Z")))
 }
 
 impl<Item> List<Item> {
@@ -70,11 +110,10 @@ impl<Item> List<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::VideoId;
 
     fn query(limit: Option<&str>, cursor: Option<&str>) -> Result<Page<VideoId>, Error> {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        Query { state: None, limit: own(limit), cursor: own(cursor) }.page()
+        Query { limit: own(limit), cursor: own(cursor), ..Query::default() }.page()
     }
 
     #[test]
@@ -91,7 +130,7 @@ mod tests {
 
     #[test]
     fn there_is_a_next_page_only_if_something_is_on_it() {
-        let page = Page::<VideoId> { before: None, limit: 3 };
+        let page = Page::<VideoId> { before: None, from: None, limit: 3 };
         let list = |records: Vec<u8>| List::new(records, &page, u8::to_string, |record| record);
         let full = list(vec![9, 8, 7]);
         assert_eq!((full.items, full.next.as_deref()), (vec![9, 8], Some("8")));

@@ -2,6 +2,7 @@
 
 mod conversions;
 mod login;
+mod me;
 mod mp3;
 mod original;
 mod videos;
@@ -25,6 +26,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     health()
         .or(login::routes(context))
         .unify()
+        .or(me::routes(context))
+        .unify()
         .or(videos::routes(context))
         .unify()
         .or(conversions::routes(context))
@@ -42,7 +45,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 pub(crate) fn methods(path: &str) -> &'static str {
     let segments: Vec<_> = path.trim_matches('/').split('/').collect();
     match segments[..] {
-        ["login" | "upload"] | ["v1", "conversions", _, "cancel"] => "POST",
+        ["login" | "upload"] | ["v1", "conversions", _, "cancel" | "retry"] => "POST",
+        ["v1", "videos", _] => "GET, DELETE",
         ["v1", "videos" | "conversions"] => "GET, POST",
         ["download"] | ["v1", "conversions", _, "mp3"] => "GET, HEAD",
         _ => "GET",

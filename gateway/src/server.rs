@@ -91,6 +91,7 @@ impl Server {
             });
         }
         drop(self.listener);
+        self.context.stopping.cancel();
         connections.close();
         if timeout(DRAIN, connections.wait()).await.is_err() {
             tracing::warn!(

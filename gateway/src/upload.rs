@@ -4,13 +4,14 @@
 //! other way, its client's disappearance included, leaves nothing behind.
 
 use crate::{
-    announcement,
+    HttpConfig, announcement,
     body::{self, Body},
     context::Context,
     error::Error,
     form,
     idempotency::{measure, repeated},
     identity::Identity,
+    limits::{self, Share},
 };
 use domain::{
     Conversion, ConversionId, FileName, Idempotency, NewConversion, Options, PendingKind, Video,
@@ -65,8 +66,9 @@ pub(crate) async fn receive(
         let blob = measure(video).await?;
         return repeated(context, first, &blob, &upload.options).await;
     }
+    let mut share = limits::admit(context, &upload.identity.user, upload.length).await?;
     let mut draft = Draft::new(context).await?;
-    draft.fill(video).await?;
+    draft.fill(video, &mut share).await?;
     // From here on the client's disappearance changes nothing.
     context.to_the_end(accept(context.clone(), draft, upload)).await
 }
@@ -92,11 +94,12 @@ impl Draft {
         begun.await
     }
 
-    async fn fill(&mut self, mut video: Body) -> Result<(), Error> {
+    async fn fill(&mut self, mut video: Body, share: &mut Share) -> Result<(), Error> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
         while let Some(chunk) = video.try_next().await? {
+            share.take(chunk.len() as u64).await?;
             writer.append(chunk).await?;
         }
         Ok(())
@@ -138,7 +141,7 @@ impl Drop for Draft {
 async fn accept(context: Arc<Context>, draft: Draft, upload: Upload) -> Result<Conversion, Error> {
     let id = draft.id;
     let blob = draft.finish().await?;
-    let (video, conversion) = records(id, &blob, upload);
+    let (video, conversion) = records(&context.http, id, &blob, upload);
     match context.storage.accept(&video, &conversion).await {
         Ok(()) => {}
         Err(AddError::Duplicate(first)) => {
@@ -158,7 +161,7 @@ async fn accept(context: Arc<Context>, draft: Draft, upload: Upload) -> Result<C
     Ok(conversion)
 }
 
-fn records(id: VideoId, blob: &Blob, upload: Upload) -> (Video, Conversion) {
+fn records(http: &HttpConfig, id: VideoId, blob: &Blob, upload: Upload) -> (Video, Conversion) {
     let now = Timestamp::now();
     let video = Video {
         id,
@@ -167,7 +170,7 @@ fn records(id: VideoId, blob: &Blob, upload: Upload) -> (Video, Conversion) {
         length: blob.length,
         sha256: blob.sha256.clone(),
         created_at: now,
-        expires_at: None,
+        expires_at: http.video_retention.and_then(|kept| now.checked_add(kept).ok()),
         deleted: false,
     };
     let new = NewConversion {
@@ -175,7 +178,7 @@ fn records(id: VideoId, blob: &Blob, upload: Upload) -> (Video, Conversion) {
         role: upload.identity.role,
         options: upload.options,
         idempotency: upload.key,
-        mp3_kept_for: None,
+        mp3_kept_for: http.mp3_retention,
     };
     let conversion = Conversion::new(ConversionId::generate(), new, now);
     (video, conversion)

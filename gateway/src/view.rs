@@ -3,8 +3,10 @@
 use domain::{
     Conversion, ConversionId, FileName, Mp3, Mp3Id, Preset, Sha256, State, Video, VideoId,
 };
+use headers::ETag;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::Digest;
 
 /// A conversion.
 #[derive(Debug, Serialize)]
@@ -13,6 +15,7 @@ pub(crate) struct ConversionView {
     video: VideoId,
     name: FileName,
     preset: Preset,
+    allow_truncated: bool,
     state: State,
     progress: Option<u8>,
     attempt: u32,
@@ -29,6 +32,8 @@ struct Mp3View {
     length: u64,
     sha256: Sha256,
     duration_ms: u64,
+    /// When it is deleted; null means never.
+    expires_at: Option<Timestamp>,
     url: String,
 }
 
@@ -46,6 +51,8 @@ pub(crate) struct VideoView {
     length: u64,
     sha256: Sha256,
     created_at: Timestamp,
+    /// When it is deleted; null means never.
+    expires_at: Option<Timestamp>,
 }
 
 /// The address of a conversion.
@@ -60,6 +67,7 @@ impl From<Conversion> for ConversionView {
             length: mp3.length,
             sha256: mp3.sha256,
             duration_ms: mp3.duration_ms,
+            expires_at: record.mp3_expires_at,
             url: format!("{}/mp3", location(record.id)),
         };
         Self {
@@ -67,6 +75,7 @@ impl From<Conversion> for ConversionView {
             video: record.video,
             name: record.name,
             preset: record.options.preset,
+            allow_truncated: record.options.allow_truncated,
             state: record.state,
             progress: record.progress,
             attempt: record.attempt,
@@ -82,6 +91,15 @@ impl From<Conversion> for ConversionView {
     }
 }
 
+impl ConversionView {
+    /// Differs whenever anything of the view does.
+    pub(crate) fn tag(&self) -> Option<ETag> {
+        let text = serde_json::to_vec(self).ok()?;
+        let digest = domain::Sha256::from(<[u8; 32]>::from(sha2::Sha256::digest(text)));
+        format!("\"{:.16}\"", digest.to_string()).parse().ok()
+    }
+}
+
 impl From<Video> for VideoView {
     fn from(record: Video) -> Self {
         Self {
@@ -90,6 +108,7 @@ impl From<Video> for VideoView {
             length: record.length,
             sha256: record.sha256,
             created_at: record.created_at,
+            expires_at: record.expires_at,
         }
     }
 }

@@ -7,16 +7,22 @@ use crate::{
     context::Context,
     error::Error,
     idempotency,
+    identity::Identity,
+    limits,
     page::{List, Query},
     view::ConversionView,
+    watch,
 };
-use domain::{Change, Conversion, ConversionId, NewConversion, Options, Preset};
-use headers::{ContentType, HeaderMapExt};
-use http::HeaderMap;
+use domain::{
+    Change, Conversion, ConversionId, Idempotency, NewConversion, Options, Preset, State, Video,
+};
+use headers::{ContentType, ETag, HeaderMapExt, IfNoneMatch};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
 use jiff::Timestamp;
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use storage::AddError;
+use tokio::time::Instant;
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
@@ -33,7 +39,18 @@ struct Wish {
     video: String,
     #[serde(default)]
     preset: Option<String>,
+    #[serde(default)]
+    allow_truncated: bool,
 }
+
+/// What may stand in a conversion's address.
+#[derive(Debug, Deserialize)]
+struct Patience {
+    wait: Option<String>,
+}
+
+/// Longest wait for news that a client may ask for, in seconds.
+const LONGEST_WAIT: u64 = 60;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let conversions = warp::path!("v1" / "conversions");
@@ -42,10 +59,12 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let list = conversions.and(warp::get()).and(head(context));
     let list = list.and(warp::query()).then(list_conversions).map(answer);
     let one = warp::path!("v1" / "conversions" / String).and(warp::get()).and(head(context));
-    let one = one.then(show_conversion).map(answer);
+    let one = one.and(warp::query()).then(show_conversion).map(answer);
     let cancel = warp::path!("v1" / "conversions" / String / "cancel").and(warp::post());
     let cancel = cancel.and(head(context)).then(cancel_conversion).map(answer);
-    post.or(list).unify().or(one).unify().or(cancel).unify().boxed()
+    let retry = warp::path!("v1" / "conversions" / String / "retry").and(warp::post());
+    let retry = retry.and(head(context)).then(retry_conversion).map(answer);
+    post.or(list).unify().or(one).unify().or(cancel).unify().or(retry).unify().boxed()
 }
 
 async fn post_conversion(
@@ -65,33 +84,73 @@ async fn post_conversion(
     let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
     let options = Options {
         preset: preset.map_err(Error::bad_request)?.unwrap_or_default(),
-        allow_truncated: false,
+        allow_truncated: wish.allow_truncated,
     };
     let video = context.video(&identity, &wish.video).await?;
-    let new = NewConversion {
-        video: &video,
-        role: identity.role,
-        options,
-        idempotency,
-        mp3_kept_for: None,
-    };
-    let conversion = Conversion::new(ConversionId::generate(), new, Timestamp::now());
+    start(&context, &identity, &video, options, idempotency).await
+}
+
+/// Tries one again that failed or was cancelled: another conversion, with the same options.
+async fn retry_conversion(
+    id: String,
+    context: Arc<Context>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let identity = context.verifier.identify(&headers).await?;
+    let idempotency = idempotency::key(&headers)?;
+    let first = context.conversion(&identity, &id).await?;
+    if !matches!(first.state, State::Failed | State::Cancelled) {
+        return Err(Error::NotRetryable(first.state));
+    }
+    let video = context.storage.video(first.video).await;
+    let video = video.map_err(|error| match error {
+        storage::Error::NotFound => Error::VideoGone,
+        error => error.into(),
+    })?;
+    start(&context, &identity, &video, first.options, idempotency).await
+}
+
+/// Begins another conversion of a stored video.
+async fn start(
+    context: &Arc<Context>,
+    identity: &Identity,
+    video: &Video,
+    options: Options,
+    idempotency: Option<Idempotency>,
+) -> Result<Response, Error> {
+    let now = Timestamp::now();
+    if video.deleted || video.expires_at.is_some_and(|at| at <= now) {
+        return Err(Error::VideoGone);
+    }
+    let mp3_kept_for = context.http.mp3_retention;
+    let new = NewConversion { video, role: identity.role, options, idempotency, mp3_kept_for };
+    let conversion = Conversion::new(ConversionId::generate(), new, now);
+    if let Some(Idempotency { key }) = &conversion.idempotency
+        && let Some(first) = context.storage.conversion_of_key(&identity.user, key).await?
+    {
+        return repeated(first, &conversion).map(accepted);
+    }
+    limits::check_waiting(context, &identity.user).await?;
+    limits::check_floor(context, 0).await?;
     // The client's disappearance must not come between the record and its announcement.
     let adding = context.to_the_end(add(context.clone(), conversion));
     adding.await.map(accepted)
 }
 
+/// The first request's conversion, if this one asks for the same.
+fn repeated(first: Conversion, wanted: &Conversion) -> Result<Conversion, Error> {
+    let same = (first.video, &first.options) == (wanted.video, &wanted.options);
+    if same { Ok(first) } else { Err(Error::KeyReused) }
+}
+
 async fn add(context: Arc<Context>, conversion: Conversion) -> Result<Conversion, Error> {
-    let same = |first: &Conversion| {
-        (first.video, &first.options) == (conversion.video, &conversion.options)
-    };
     match context.storage.add(&conversion).await {
         Ok(()) => {
             announcement::of_video(&context, &conversion).await;
             Ok(conversion)
         }
-        Err(AddError::Duplicate(first)) if same(&first) => Ok(*first),
-        Err(AddError::Duplicate(_)) => Err(Error::KeyReused),
+        Err(AddError::Duplicate(first)) => repeated(*first, &conversion),
+        Err(AddError::Storage(storage::Error::NotFound)) => Err(Error::VideoGone),
         Err(AddError::Storage(error)) => Err(error.into()),
     }
 }
@@ -102,8 +161,8 @@ async fn list_conversions(
     query: Query,
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
-    let (state, page) = (query.state()?, query.page()?);
-    let conversions = context.storage.conversions(&identity.user, state, &page).await?;
+    let (which, page) = (query.which()?, query.page()?);
+    let conversions = context.storage.conversions(&identity.user, which, &page).await?;
     let list = List::new(conversions, &page, |record| record.id.to_string(), ConversionView::from);
     Ok(json(&list).into_response())
 }
@@ -112,10 +171,43 @@ async fn show_conversion(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,
+    patience: Patience,
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
+    let wait = patience.wait()?;
     let conversion = context.conversion(&identity, &id).await?;
-    Ok(json(&ConversionView::from(conversion)).into_response())
+    let known: Option<IfNoneMatch> = headers.typed_get();
+    let is_new = |tag: Option<ETag>| match (&known, tag) {
+        (Some(known), Some(tag)) => known.precondition_passes(&tag),
+        _ => true,
+    };
+    let enough = |record: &Conversion| match known {
+        Some(_) => is_new(ConversionView::from(record.clone()).tag()),
+        None => record.state.is_terminal(),
+    };
+    let seen = watch::wait(&context, conversion, Instant::now() + wait, enough).await?;
+    let view = ConversionView::from(seen);
+    let tag = view.tag();
+    let mut response = match is_new(tag.clone()) {
+        true => json(&view).into_response(),
+        false => StatusCode::NOT_MODIFIED.into_response(),
+    };
+    if let Some(tag) = tag {
+        response.headers_mut().typed_insert(tag);
+    }
+    let fresh = HeaderValue::from_static("private, no-cache");
+    response.headers_mut().insert(CACHE_CONTROL, fresh);
+    Ok(response)
+}
+
+impl Patience {
+    fn wait(&self) -> Result<Duration, Error> {
+        match self.wait.as_deref().map(str::parse) {
+            None => Ok(Duration::ZERO),
+            Some(Ok(seconds @ 0..=LONGEST_WAIT)) => Ok(Duration::from_secs(seconds)),
+            Some(_) => Err(Error::bad_request("wait is a number of seconds from 0 to 60")),
+        }
+    }
 }
 
 async fn cancel_conversion(

@@ -18,6 +18,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
 };
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{
     ops::Range,
@@ -67,6 +68,9 @@ pub(super) async fn send(
 }
 
 fn result(conversion: &Conversion) -> Result<&Mp3, Error> {
+    if conversion.has_expired(Timestamp::now()) {
+        return Err(Error::Mp3Expired);
+    }
     match (conversion.state, &conversion.mp3, &conversion.failure) {
         (State::Succeeded, Some(mp3), _) => Ok(mp3),
         (State::Queued | State::Running, ..) => Err(Error::NotReady(conversion.state)),

@@ -11,12 +11,13 @@ use crate::{
     upload::{self, Upload},
     view::{ConversionView, VideoView, location},
 };
-use domain::{Conversion, Options, Preset};
+use domain::{Conversion, Options, Preset, Video};
 use headers::{ContentLength, HeaderMapExt};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
 use warp::{
@@ -30,6 +31,7 @@ use warp::{
 pub(super) struct Wish {
     name: Option<String>,
     preset: Option<String>,
+    allow_truncated: Option<String>,
 }
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
@@ -40,7 +42,9 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let list = list.and(warp::query()).then(list_videos).map(answer);
     let one = warp::path!("v1" / "videos" / String).and(warp::get()).and(head(context));
     let one = one.then(show_video).map(answer);
-    post.or(list).unify().or(one).unify().boxed()
+    let delete = warp::path!("v1" / "videos" / String).and(warp::delete()).and(head(context));
+    let delete = delete.then(delete_video).map(answer);
+    post.or(list).unify().or(one).unify().or(delete).unify().boxed()
 }
 
 async fn post_video(
@@ -62,6 +66,11 @@ pub(super) async fn parse(
     let identity = context.verifier.identify(headers).await?;
     let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
     let preset = preset.map_err(Error::bad_request)?.unwrap_or_default();
+    let allow_truncated = match wish.allow_truncated.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Error::bad_request("allow_truncated is true or false")),
+    };
     let disposition = headers.get(CONTENT_DISPOSITION);
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form =
@@ -69,7 +78,7 @@ pub(super) async fn parse(
     Ok(Upload {
         identity,
         name: wish.name.or_else(|| disposition::file_name(disposition?.as_bytes())),
-        options: Options { preset, allow_truncated: false },
+        options: Options { preset, allow_truncated },
         key: idempotency::key(headers)?,
         length: headers.typed_get::<ContentLength>().map(|length| length.0),
         form: content_type.filter(is_form).map(str::to_owned),
@@ -107,4 +116,25 @@ async fn show_video(
     let identity = context.verifier.identify(&headers).await?;
     let video = context.video(&identity, &id).await?;
     Ok(json(&VideoView::from(video)).into_response())
+}
+
+async fn delete_video(
+    id: String,
+    context: Arc<Context>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let identity = context.verifier.identify(&headers).await?;
+    let video = context.video(&identity, &id).await?;
+    context.to_the_end(delete(context.clone(), video)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Deletes a video with all that hangs on it. Once it is condemned that will happen, whoever dies.
+pub(super) async fn delete(context: Arc<Context>, video: Video) -> Result<(), Error> {
+    context.storage.condemn(&video, Timestamp::now()).await?;
+    tracing::info!(video.id = %video.id, "a video is deleted");
+    if let Err(error) = context.storage.purge(video.id).await {
+        tracing::warn!(%error, video.id = %video.id, "the dispatcher will delete what is left");
+    }
+    Ok(())
 }
