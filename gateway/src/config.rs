@@ -6,16 +6,22 @@
 //! | `GATEWAY_AUTH_URL` | where auth answers, as `http://auth:5000` |
 //! | `GATEWAY_MAX_UPLOAD_BYTES` | longest video in bytes; 20 GiB |
 //! | `GATEWAY_MAX_UPLOADS` | uploads at one time, 5 MiB of memory each; 128 |
+//! | `GATEWAY_TRUSTED_PROXIES` | proxies whose `X-Forwarded-For` is believed, as `10.0.0.7,10.1.0.0/16`; none |
+//! | `GATEWAY_CORS_ORIGINS` | whose pages may use the API in a browser, as `https://app.example.org`, or `*`; none |
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://..` with `amqp://..`, or both `file:/folder`; either may stand in a file that `.._FILE` names |
 //! | `LOG`, `LOG_FORMAT` | what is logged, as in `info,gateway=debug`; `text` or `json` |
 
+use crate::{client::TrustedProxies, cors::Origins};
 use process::{
     LogFormat,
     config::{Faults, Settings},
 };
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 /// Everything that the gateway's own process needs to know.
 #[derive(Debug)]
@@ -43,6 +49,12 @@ pub struct HttpConfig {
     pub max_upload_bytes: u64,
     /// Uploads at one time; further ones wait for a while, then read `busy`.
     pub max_uploads: usize,
+    /// Proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: TrustedProxies,
+    /// The pages that may use the API in a browser.
+    pub cors_origins: Origins,
+    /// Age from which auth's list of revocations is fetched anew.
+    pub revocation_age: Duration,
 }
 
 impl HttpConfig {
@@ -53,6 +65,9 @@ impl HttpConfig {
             auth_url,
             max_upload_bytes: 20 << 30,
             max_uploads: 128,
+            trusted_proxies: TrustedProxies::default(),
+            cors_origins: Origins::default(),
+            revocation_age: Duration::from_secs(5),
         }
     }
 }
@@ -93,6 +108,8 @@ fn http(settings: &mut Settings) -> Option<HttpConfig> {
     http.listen = settings.or("GATEWAY_LISTEN", http.listen);
     http.max_upload_bytes = settings.or("GATEWAY_MAX_UPLOAD_BYTES", http.max_upload_bytes);
     http.max_uploads = settings.or("GATEWAY_MAX_UPLOADS", http.max_uploads);
+    http.trusted_proxies = settings.or("GATEWAY_TRUSTED_PROXIES", http.trusted_proxies);
+    http.cors_origins = settings.or("GATEWAY_CORS_ORIGINS", http.cors_origins);
     if http.max_uploads == 0 {
         settings.fault("GATEWAY_MAX_UPLOADS: at least 1");
     }
