@@ -11,9 +11,12 @@
 //! | `GATEWAY_MAX_USER_WAITING` | conversions of one user that may be queued or running; no limit |
 //! | `GATEWAY_VIDEO_RETENTION` | how long a video is kept, as `720h`; for good |
 //! | `GATEWAY_MP3_RETENTION` | how long an MP3 is kept; for good |
+//! | `GATEWAY_TRUSTED_PROXIES` | proxies whose `X-Forwarded-For` is believed, as `10.0.0.7,10.1.0.0/16`; none |
+//! | `GATEWAY_CORS_ORIGINS` | whose pages may use the API in a browser, as `https://app.example.org`, or `*`; none |
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://..` with `amqp://..`, or both `file:/folder`; either may stand in a file that `.._FILE` names |
 //! | `LOG`, `LOG_FORMAT` | what is logged, as in `info,gateway=debug`; `text` or `json` |
 
+use crate::{client::TrustedProxies, cors::Origins};
 use jiff::SignedDuration;
 use process::{
     LogFormat,
@@ -21,7 +24,10 @@ use process::{
 };
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 /// Everything that the gateway's own process needs to know.
 #[derive(Debug)]
@@ -59,6 +65,12 @@ pub struct HttpConfig {
     pub video_retention: Option<SignedDuration>,
     /// How long an MP3 is kept.
     pub mp3_retention: Option<SignedDuration>,
+    /// Proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: TrustedProxies,
+    /// The pages that may use the API in a browser.
+    pub cors_origins: Origins,
+    /// Age from which auth's list of revocations is fetched anew.
+    pub revocation_age: Duration,
 }
 
 impl HttpConfig {
@@ -74,6 +86,9 @@ impl HttpConfig {
             max_user_waiting: None,
             video_retention: None,
             mp3_retention: None,
+            trusted_proxies: TrustedProxies::default(),
+            cors_origins: Origins::default(),
+            revocation_age: Duration::from_secs(5),
         }
     }
 
@@ -86,6 +101,8 @@ impl HttpConfig {
         if http.max_uploads == 0 {
             settings.fault("GATEWAY_MAX_UPLOADS: at least 1");
         }
+        http.trusted_proxies = settings.or("GATEWAY_TRUSTED_PROXIES", http.trusted_proxies);
+        http.cors_origins = settings.or("GATEWAY_CORS_ORIGINS", http.cors_origins);
         http.min_free_bytes = settings.or("GATEWAY_MIN_FREE_BYTES", http.min_free_bytes);
         http.max_user_bytes = settings.optional("GATEWAY_MAX_USER_BYTES");
         http.max_user_waiting = settings.optional("GATEWAY_MAX_USER_WAITING");

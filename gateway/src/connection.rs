@@ -1,7 +1,7 @@
 //! One client's connection, from its first byte to its end, and the frame around every answer:
 //! its id, its line in the log, the headers that all have.
 
-use crate::{patience::Patient, routes};
+use crate::{context::Context, cors, patience::Patient, routes};
 use http::{
     HeaderMap, HeaderValue, Request, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONNECTION, X_CONTENT_TYPE_OPTIONS},
@@ -17,7 +17,9 @@ use hyper_util::{
 };
 use std::{
     convert::Infallible,
+    net::IpAddr,
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::net::TcpStream;
@@ -39,17 +41,20 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// The name of the header with a request's id.
 const REQUEST_ID: &str = "x-request-id";
 
-/// Serves until the client is gone, or until `shutdown` and the end of the request in hand, or until
+/// Serves `peer` until the client is gone, or until `shutdown` and the end of the request in hand, or until
 /// `kill`.
 pub(crate) async fn serve(
     stream: TcpStream,
+    peer: IpAddr,
+    context: Arc<Context>,
     routes: BoxedFilter<(Response,)>,
     shutdown: CancellationToken,
     kill: CancellationToken,
 ) {
     // Answers are written whole; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| respond(routes.clone(), request));
+    let service =
+        service_fn(move |request| respond(context.clone(), peer, routes.clone(), request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(LONGEST_HEAD);
     let mut connection =
@@ -70,22 +75,32 @@ pub(crate) async fn serve(
 }
 
 async fn respond(
+    context: Arc<Context>,
+    peer: IpAddr,
     routes: BoxedFilter<(Response,)>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let began = Instant::now();
+    let origins = &context.http.cors_origins;
+    let origin = origins.allowed(request.headers());
+    let client = context.http.trusted_proxies.client(peer, request.headers());
+    request.extensions_mut().insert(client);
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let has_body = !request.body().is_end_stream();
     let span = tracing::info_span!("request", request.id = id.to_str().unwrap_or_default());
-    let routed = TowerToHyperService::new(warp::service(routes));
-    let mut response =
-        hyper::service::Service::call(&routed, request).instrument(span.clone()).await?;
+    let mut response = if origin.is_some() && cors::is_preflight(&request) {
+        cors::preflight()
+    } else {
+        let routed = TowerToHyperService::new(warp::service(routes));
+        hyper::service::Service::call(&routed, request).instrument(span.clone()).await?
+    };
     let status = response.status();
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    origins.mark(origin, headers);
     if has_body && !status.is_success() {
         // The rest of the body is not waited for, so no other request can follow it.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

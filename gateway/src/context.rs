@@ -2,24 +2,19 @@
 
 use crate::{
     HttpConfig,
+    auth::Auth,
     error::Error,
     identity::{Identity, Verifier},
-    keys::Keys,
     limits::Ledger,
     watch::Watched,
 };
 use domain::{Conversion, Video};
 use queue::Queue;
-use reqwest::Client;
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc};
 use storage::Storage;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
-
-/// Longest wait for any answer of auth: a password takes it some hundred milliseconds, more in a queue.
-const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
-const AUTH_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Everything that a request may touch.
 pub(crate) struct Context {
@@ -27,8 +22,7 @@ pub(crate) struct Context {
     pub(crate) storage: Storage,
     pub(crate) queue: Queue,
     pub(crate) verifier: Verifier,
-    /// Speaks with auth, and with nobody else.
-    pub(crate) auth: Client,
+    pub(crate) auth: Auth,
     /// One permit for each upload in flight.
     pub(crate) uploads: Semaphore,
     /// What uploads in flight have reserved.
@@ -47,15 +41,9 @@ impl Context {
         storage: Storage,
         queue: Queue,
     ) -> Result<Arc<Self>, reqwest::Error> {
-        // Nothing but config.rs reads the environment, so no proxy is taken from it.
-        let auth = Client::builder()
-            .timeout(AUTH_TIMEOUT)
-            .connect_timeout(AUTH_CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+        let auth = Auth::new(http.auth_url.clone())?;
         Ok(Arc::new(Self {
-            verifier: Verifier::new(Keys::new(auth.clone(), http.auth_url.clone())),
+            verifier: Verifier::new(&auth, http.revocation_age),
             uploads: Semaphore::new(http.max_uploads),
             ledger: Ledger::default(),
             watched: Watched::default(),

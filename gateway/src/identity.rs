@@ -1,12 +1,20 @@
-//! Who asks: the one place where a token becomes a user. Tokens are verified with auth's public
-//! keys, without asking auth; whatever is wrong with one, the answer is the same.
+//! Who asks: the one place where what a request carries becomes a user. A login token is verified
+//! here with auth's public keys and its list of revocations; a personal API token is auth's to judge,
+//! every time. Whatever is wrong with either, the answer is the same.
 
-use crate::{error::Error, keys::Keys};
+use crate::{
+    auth::{self, Auth},
+    error::Error,
+    keys::Keys,
+    revocations::Revocations,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::{Role, UserName};
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Longest token that is looked at, in bytes; auth's are below 1 KiB.
 const LONGEST_TOKEN: usize = 4096;
@@ -15,11 +23,33 @@ const LEEWAY: u64 = 30;
 /// Both who issues the tokens and whom they are for.
 const SYSTEM: &str = "audio-converter";
 
+/// Longest list of claims that is read, in bytes.
+const LONGEST_CLAIMS: usize = 64 * 1024;
+
+/// What a request may carry to say who asks.
+#[derive(Debug, PartialEq, Eq)]
+enum Credential<'a> {
+    /// What `POST /login` gives: a signed token.
+    Login(&'a str),
+    /// A personal API token: a secret that only auth knows.
+    ApiToken(&'a str),
+}
+
 /// A user who has proved to be one.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) user: UserName,
     pub(crate) role: Role,
+    /// The account's epoch when the token was made; below the account's own it is void.
+    epoch: u64,
+    kind: Kind,
+}
+
+/// How the user has proved it.
+#[derive(Clone, Debug)]
+enum Kind {
+    Login,
+    ApiToken(SecretString),
 }
 
 impl Identity {
@@ -29,9 +59,11 @@ impl Identity {
     }
 }
 
-/// Turns the header of a request into an identity.
+/// Turns the head of a request into an identity.
 pub(crate) struct Verifier {
     keys: Keys,
+    revocations: Revocations,
+    auth: Auth,
 }
 
 /// The only header that is taken. A field that is not here (`jwk`, `crit`, `zip`..) is a refusal.
@@ -48,6 +80,8 @@ struct Header {
 struct Claims {
     sub: UserName,
     role: Role,
+    #[serde(default)]
+    epoch: u64,
     #[serde(rename = "iss")]
     _issuer: String,
     #[serde(rename = "aud")]
@@ -55,31 +89,85 @@ struct Claims {
 }
 
 impl Verifier {
-    pub(crate) const fn new(keys: Keys) -> Self {
-        Self { keys }
+    /// Revocations are asked for again when they are older than `revocation_age`.
+    pub(crate) fn new(auth: &Auth, revocation_age: Duration) -> Self {
+        Self {
+            keys: Keys::new(auth.clone()),
+            revocations: Revocations::new(auth.clone(), revocation_age),
+            auth: auth.clone(),
+        }
     }
 
-    /// The user whose bearer token the request carries.
+    /// The user whose credential the request carries.
     ///
     /// # Errors
-    /// `Unauthorized` for every bad token; `Unavailable` while auth has never been reached.
+    /// `Unauthorized` for every bad credential; `Unavailable` while auth must be asked and is away.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Error> {
-        let token = bearer(headers).ok_or(Error::Unauthorized)?;
-        let kid = key_id(token).ok_or(Error::Unauthorized)?;
-        let key = self.keys.find(&kid).await?;
-        verify(token, &key).ok_or(Error::Unauthorized)
+        match credential(headers).ok_or(Error::Unauthorized)? {
+            Credential::Login(token) => {
+                let kid = key_id(token).ok_or(Error::Unauthorized)?;
+                let key = self.keys.find(&kid).await?;
+                let identity = verify(token, &key).ok_or(Error::Unauthorized)?;
+                self.still_good(&identity).await?;
+                Ok(identity)
+            }
+            Credential::ApiToken(token) => self.validate(token.into()).await,
+        }
+    }
+
+    /// Asks again whether an identity may act, as after a long upload. That its login token has
+    /// expired meanwhile does not count: it was good when the request came.
+    ///
+    /// # Errors
+    /// `Unauthorized` once it is revoked; `Unavailable` for an API token while auth is away.
+    pub(crate) async fn still_good(&self, identity: &Identity) -> Result<(), Error> {
+        match &identity.kind {
+            Kind::Login if self.revocations.void(&identity.user, identity.epoch).await => {
+                Err(Error::Unauthorized)
+            }
+            Kind::Login => Ok(()),
+            Kind::ApiToken(token) => self.validate(token.clone()).await.map(drop),
+        }
+    }
+
+    /// Auth's word on an API token. It is never kept, so that a revoked one is void at once.
+    async fn validate(&self, token: SecretString) -> Result<Identity, Error> {
+        let request = self.auth.request(Method::POST, "/validate", "");
+        let answer = auth::send(request.bearer_auth(token.expose_secret())).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            status if status.is_server_error() => {
+                return Err(Error::Unavailable(format!("auth answered {status}")));
+            }
+            _ => return Err(Error::Unauthorized),
+        }
+        let claims = auth::short(answer, LONGEST_CLAIMS).await?;
+        let claims: Claims = serde_json::from_slice(&claims)
+            .map_err(|error| Error::Unavailable(format!("auth's claims: {error}")))?;
+        let Claims { sub: user, role, epoch, .. } = claims;
+        Ok(Identity { user, role, epoch, kind: Kind::ApiToken(token) })
     }
 }
 
-/// The token of a request that has exactly one.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The credential of a request that has exactly one.
+fn credential(headers: &HeaderMap) -> Option<Credential<'_>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;
     };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let fits = token.len() <= LONGEST_TOKEN;
-    (fits && scheme.eq_ignore_ascii_case("bearer")).then_some(token)
+    if token.len() > LONGEST_TOKEN || !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    Some(if is_api_token(token) { Credential::ApiToken(token) } else { Credential::Login(token) })
+}
+
+/// Whether it looks like an API token: `act_` and 32 bytes in base64url. A login token has dots.
+fn is_api_token(token: &str) -> bool {
+    token.strip_prefix("act_").is_some_and(|secret| {
+        secret.len() == 43
+            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    })
 }
 
 /// The name of the key that signed it, if the header is one of ours.
@@ -101,7 +189,8 @@ fn verify(token: &str, key: &DecodingKey) -> Option<Identity> {
     rules.set_audience(&[SYSTEM]);
     rules.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
     let claims = decode::<Claims>(token, key, &rules).ok()?.claims;
-    Some(Identity { user: claims.sub, role: claims.role })
+    let Claims { sub: user, role, epoch, .. } = claims;
+    Some(Identity { user, role, epoch, kind: Kind::Login })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The addresses of the API. Each resource has its file; here stands what all of them share.
 
+mod accounts;
 mod conversions;
 mod login;
 mod me;
@@ -9,6 +10,7 @@ mod videos;
 
 use crate::{
     body::{self, Body},
+    client::Client,
     context::Context,
     error::Error,
 };
@@ -28,6 +30,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(me::routes(context))
         .unify()
+        .or(accounts::routes(context))
+        .unify()
         .or(videos::routes(context))
         .unify()
         .or(conversions::routes(context))
@@ -45,9 +49,14 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 pub(crate) fn methods(path: &str) -> &'static str {
     let segments: Vec<_> = path.trim_matches('/').split('/').collect();
     match segments[..] {
-        ["login" | "upload"] | ["v1", "conversions", _, "cancel" | "retry"] => "POST",
+        ["login" | "upload"] | ["v1", "conversions", _, "cancel" | "retry"] | ["v1", "keys"] => {
+            "POST"
+        }
         ["v1", "videos", _] => "GET, DELETE",
-        ["v1", "videos" | "conversions"] => "GET, POST",
+        ["v1", "videos" | "conversions" | "users" | "tokens"] => "GET, POST",
+        ["v1", "users", _] => "GET, PATCH, DELETE",
+        ["v1", "users", _, "password"] => "PUT",
+        ["v1", "tokens", _] => "DELETE",
         ["download"] | ["v1", "conversions", _, "mp3"] => "GET, HEAD",
         _ => "GET",
     }
@@ -64,6 +73,11 @@ fn head(context: &Arc<Context>) -> BoxedFilter<(Arc<Context>, HeaderMap)> {
     let context = context.clone();
     let context = warp::any().map(move || context.clone());
     context.and(warp::header::headers_cloned()).boxed()
+}
+
+/// Whom the request comes from; `connection` puts it there.
+fn client() -> BoxedFilter<(Client,)> {
+    warp::ext::get::<Client>().boxed()
 }
 
 /// The body, unread: nothing of it is asked for before the handler does.

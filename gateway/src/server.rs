@@ -79,12 +79,14 @@ impl Server {
         tracing::info!(address = %self.address, "the gateway serves");
         let (routes, kill) = (routes::all(&self.context), CancellationToken::new());
         let (slots, connections) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), TaskTracker::new());
-        while let Some(stream) = next(&self.listener, &shutdown).await {
+        while let Some((stream, peer)) = next(&self.listener, &shutdown).await {
             let Some(Ok(slot)) = shutdown.run_until_cancelled(slots.clone().acquire_owned()).await
             else {
                 break;
             };
-            let served = connection::serve(stream, routes.clone(), shutdown.clone(), kill.clone());
+            let (context, routes) = (self.context.clone(), routes.clone());
+            let (shutdown, kill) = (shutdown.clone(), kill.clone());
+            let served = connection::serve(stream, peer.ip(), context, routes, shutdown, kill);
             connections.spawn(async move {
                 served.await;
                 drop(slot);
@@ -113,10 +115,13 @@ impl Server {
 }
 
 /// The next connection; none once it is time to stop.
-async fn next(listener: &TcpListener, shutdown: &CancellationToken) -> Option<TcpStream> {
+async fn next(
+    listener: &TcpListener,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr)> {
     loop {
         match shutdown.run_until_cancelled(listener.accept()).await? {
-            Ok((stream, _)) => return Some(stream),
+            Ok(connection) => return Some(connection),
             Err(error) => {
                 tracing::warn!(error = %error, "a connection could not be accepted");
                 shutdown.run_until_cancelled(sleep(ACCEPT_PAUSE)).await?;

@@ -69,6 +69,11 @@ pub(crate) async fn receive(
     let mut share = limits::admit(context, &upload.identity.user, upload.length).await?;
     let mut draft = Draft::new(context).await?;
     draft.fill(video, &mut share).await?;
+    // It may have taken hours. What cannot be asked now was good when it began.
+    match context.verifier.still_good(&upload.identity).await {
+        Ok(()) | Err(Error::Unavailable(_)) => {}
+        Err(error) => return Err(error),
+    }
     // From here on the client's disappearance changes nothing.
     context.to_the_end(accept(context.clone(), draft, upload)).await
 }

@@ -6,6 +6,12 @@ use aws_lc_rs::{
 use http::HeaderValue;
 use jsonwebtoken::get_current_timestamp as now;
 use serde_json::{Value, json};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::net::TcpListener;
+use warp::{Filter, Reply};
 
 const HEADER: &str = r#"{"alg":"EdDSA","typ":"at+jwt","kid":"one"}"#;
 
@@ -26,7 +32,9 @@ impl Signer {
     fn check(&self, token: &str) -> Option<Identity> {
         let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-        let token = bearer(&headers)?;
+        let Credential::Login(token) = credential(&headers)? else {
+            return None;
+        };
         key_id(token)?;
         verify(token, &DecodingKey::from_ed_der(self.0.public_key().as_ref()))
     }
@@ -170,16 +178,42 @@ fn a_huge_token_is_not_looked_at() {
 
 #[test]
 fn one_bearer_token_is_looked_for() {
-    let read = |values: &[&'static str]| {
-        let pairs = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_static(value)));
+    let read = |values: &[&str]| {
         let mut headers = HeaderMap::new();
-        pairs.for_each(|(name, value)| {
-            headers.append(name, value);
-        });
-        bearer(&headers).map(str::to_owned)
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::try_from(*value).unwrap());
+        }
+        credential(&headers).map(|found| format!("{found:?}"))
     };
-    assert_eq!(read(&["bearer x"]).as_deref(), Some("x"));
+    let secret = format!("act_{}", "-".repeat(43));
+    assert_eq!(read(&["bearer x"]).unwrap(), "Login(\"x\")");
+    assert_eq!(read(&["Bearer act_x"]).unwrap(), "Login(\"act_x\")");
+    assert_eq!(read(&[&format!("Bearer {secret}")]).unwrap(), format!("ApiToken({secret:?})"));
     for bad in [&[][..], &["x"], &["Basic x"], &["Bearer x", "Bearer y"]] {
         assert_eq!(read(bad), None, "{bad:?}");
     }
+}
+
+/// What the upload's end asks: a token that is taken back meanwhile is good no longer.
+#[tokio::test]
+async fn an_identity_is_asked_about_again() {
+    let asked = Arc::<AtomicUsize>::default();
+    let answer = warp::path!("validate").map(move || match asked.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => warp::reply::json(&claims()).into_response(),
+        2 => StatusCode::UNAUTHORIZED.into_response(),
+        _ => StatusCode::BAD_GATEWAY.into_response(),
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let serving = tokio::spawn(warp::serve(answer).incoming(listener).run());
+    let verifier = Verifier::new(&Auth::new(url).unwrap(), Duration::ZERO);
+    let value = HeaderValue::try_from(format!("Bearer act_{}", "x".repeat(43))).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    let identity = verifier.identify(&headers).await.unwrap();
+    assert_eq!(identity.user.as_str(), "ada");
+    assert!(!format!("{identity:?}").contains("act_"));
+    assert!(verifier.still_good(&identity).await.is_ok());
+    assert!(matches!(verifier.still_good(&identity).await, Err(Error::Unauthorized)));
+    assert!(matches!(verifier.still_good(&identity).await, Err(Error::Unavailable(_))));
+    serving.abort();
 }

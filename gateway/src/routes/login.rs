@@ -1,29 +1,43 @@
 //! `POST /login`: HTTP Basic in, a token out. The gateway reads neither; auth does.
 
-use super::{answer, head};
-use crate::{context::Context, error::Error, keys};
+use super::{answer, client, head};
+use crate::{
+    auth,
+    client::{CLIENT_ADDRESS, Client},
+    context::Context,
+    error::Error,
+};
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
 use std::sync::Arc;
 use warp::{Filter, Reply, filters::BoxedFilter, reply::Response};
 
+/// Longest token that auth may give, in bytes.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let login = warp::path!("login").and(warp::post());
-    login.and(head(context)).then(login_at_auth).map(answer).boxed()
+    login.and(head(context)).and(client()).then(login_at_auth).map(answer).boxed()
 }
 
-async fn login_at_auth(context: Arc<Context>, headers: HeaderMap) -> Result<Response, Error> {
+async fn login_at_auth(
+    context: Arc<Context>,
+    headers: HeaderMap,
+    client: Client,
+) -> Result<Response, Error> {
     let credentials = headers.get(AUTHORIZATION).ok_or(Error::BadCredentials)?;
-    let mut url = context.http.auth_url.clone();
-    url.set_path("/login");
-    let asked = context.auth.post(url).header(AUTHORIZATION, credentials).send().await;
-    let reply = asked.map_err(|error| Error::Unavailable(format!("auth: {error}")))?;
+    let mut request = context.auth.request(Method::POST, "/login", "");
+    request = request.header(AUTHORIZATION, credentials);
+    if let Some(address) = client.header() {
+        request = request.header(CLIENT_ADDRESS, address);
+    }
+    let reply = auth::send(request).await?;
     let wait = reply.headers().get(RETRY_AFTER).cloned();
     match reply.status() {
         StatusCode::OK => {
-            let token = keys::short(reply).await.map_err(Error::Unavailable)?;
+            let token = auth::short(reply, LONGEST_TOKEN).await?;
             let mut response = token.into_response();
             let text = HeaderValue::from_static("text/plain; charset=utf-8");
             response.headers_mut().insert(CONTENT_TYPE, text);

@@ -3,12 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here is a failed test")]
 
+mod accounts;
 mod api;
 mod auth;
+mod cors;
 mod http;
 mod idempotency;
 mod limits;
 mod mp3;
+mod revocations;
 mod stack;
 mod tokens;
 mod uploads;

@@ -1,16 +1,14 @@
 //! A running gateway and everything behind it.
 
-use crate::{auth::Signer, http::Answer};
+use crate::{
+    auth::{Auth, Signer},
+    http::Answer,
+};
 use domain::{Conversion, ConversionId, VideoId};
 use gateway::{HttpConfig, Server};
 use queue::Queue;
 use reqwest::{Client, Method, RequestBuilder};
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use storage::Storage;
 use tempfile::TempDir;
 use tokio::{
@@ -28,8 +26,7 @@ pub(crate) struct Stack {
     pub(crate) storage: Storage,
     pub(crate) queue: Queue,
     pub(crate) signer: Signer,
-    /// How often the keys were fetched.
-    pub(crate) fetched: Arc<AtomicUsize>,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<()>,
     client: Client,
@@ -53,7 +50,7 @@ impl Stack {
         let signer = Signer::new("one");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let auth_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let fetched = crate::auth::serve(listener, &signer);
+        let auth = crate::auth::serve(listener, &signer);
         let mut http = HttpConfig::new(auth_url);
         http.listen.set_port(0);
         adjust(&mut http);
@@ -61,7 +58,7 @@ impl Stack {
         let (address, shutdown) = (server.address(), CancellationToken::new());
         let server = tokio::spawn(server.run(shutdown.clone()));
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { address, storage, queue, signer, fetched, shutdown, server, client, folder }
+        Self { address, storage, queue, signer, auth, shutdown, server, client, folder }
     }
 
     /// A request without a token.
