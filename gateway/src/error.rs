@@ -9,6 +9,7 @@ use http::{
 };
 use serde::Serialize;
 use storage::ChangeError;
+use utoipa::ToSchema;
 use warp::reply::{Reply, Response};
 
 /// Why a request was not done. The text of those below 500 is what the client reads.
@@ -66,13 +67,15 @@ pub(crate) enum Error {
     Internal(String),
 }
 
-/// The body of an answer that is an error.
-#[derive(Serialize)]
-struct Problem<'a> {
+/// The body of an answer that is an error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    /// What happened, why, and what to do.
     detail: &'a str,
+    /// Stable; docs/api.md lists them.
     code: &'static str,
 }
 

@@ -1,24 +1,44 @@
 //! Lists in pages: `?limit=` entries, newest first, and a cursor that leads to the next ones.
 
-use crate::error::Error;
+use crate::{error::Error, view::StateName};
 use domain::{ConversionId, State, VideoId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use storage::{Page, Which};
+use utoipa::{IntoParams, ToSchema};
 
 const DEFAULT_LIMIT: u32 = 20;
 const HIGHEST_LIMIT: u32 = 100;
 
 /// What a client may say about a list, as it wrote it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Query {
-    state: Option<String>,
-    video: Option<String>,
+    /// Only what was made at this time or later.
+    #[param(value_type = Option<Timestamp>)]
     since: Option<String>,
+    /// Only what was made before this time.
+    #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
+    /// Entries on the page; 20 where it is absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<String>,
+    /// What `next` of the page before said.
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<String>,
+}
+
+/// Which conversions a client asks for; one of these at a time.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    /// Only those in this state.
+    #[param(value_type = Option<StateName>)]
+    state: Option<String>,
+    /// Only those of this video.
+    #[param(value_type = Option<Uuid>)]
+    video: Option<String>,
 }
 
 /// An id that says when it was made.
@@ -40,7 +60,7 @@ impl Dated for ConversionId {
 }
 
 /// One page as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct List<Item> {
     items: Vec<Item>,
     /// The cursor of the next page; null on the last one.
@@ -62,7 +82,9 @@ impl Query {
         let from = time(self.since.as_deref(), "since")?.map(Id::lowest_at);
         Ok(Page { before: before.into_iter().chain(until).min(), from, limit: limit + 1 })
     }
+}
 
+impl Filter {
     /// Which conversions to show.
     pub(crate) fn which(&self) -> Result<Which, Error> {
         match (self.state.as_deref(), self.video.as_deref()) {

@@ -2,9 +2,11 @@
 
 mod accounts;
 mod conversions;
+mod docs;
 mod login;
 mod me;
 mod mp3;
+mod openapi;
 mod original;
 mod videos;
 
@@ -26,6 +28,8 @@ use warp::{
 /// Every address, and a problem for every other one.
 pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     health()
+        .or(docs::routes())
+        .unify()
         .or(login::routes(context))
         .unify()
         .or(me::routes(context))

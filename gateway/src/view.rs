@@ -7,29 +7,78 @@ use headers::ETag;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::Digest;
+use utoipa::ToSchema;
 
 /// A conversion.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversion)]
 pub(crate) struct ConversionView {
+    #[schema(value_type = Uuid)]
     id: ConversionId,
+    #[schema(value_type = Uuid)]
     video: VideoId,
+    /// The video's.
+    #[schema(value_type = String)]
     name: FileName,
+    #[schema(value_type = PresetName)]
     preset: Preset,
     allow_truncated: bool,
+    #[schema(value_type = StateName)]
     state: State,
+    /// 0 to 100, while an attempt is at work and after it.
+    #[schema(maximum = 100)]
     progress: Option<u8>,
+    /// Number of the newest attempt; 0 before the first.
     attempt: u32,
     created_at: Timestamp,
     finished_at: Option<Timestamp>,
+    /// Why it waits, where that is worth saying.
     waiting: Option<String>,
     mp3: Option<Mp3View>,
     error: Option<FailureView>,
 }
 
-#[derive(Debug, Serialize)]
+/// The names of [`State`].
+#[derive(ToSchema)]
+#[schema(as = State, rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes the API")]
+pub(crate) enum StateName {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// The names of [`Preset`]: LAME's variable bit rates, and constant ones in kbit/s.
+#[derive(ToSchema)]
+#[schema(as = Preset)]
+#[expect(dead_code, reason = "it describes the API")]
+pub(crate) enum PresetName {
+    #[schema(rename = "v0")]
+    V0,
+    #[schema(rename = "320")]
+    Cbr320,
+    #[schema(rename = "256")]
+    Cbr256,
+    #[schema(rename = "v2")]
+    V2,
+    #[schema(rename = "192")]
+    Cbr192,
+    #[schema(rename = "v4")]
+    V4,
+    #[schema(rename = "128")]
+    Cbr128,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mp3)]
 struct Mp3View {
+    #[schema(value_type = Uuid)]
     id: Mp3Id,
+    /// Bytes.
     length: u64,
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     sha256: Sha256,
     duration_ms: u64,
     /// When it is deleted; null means never.
@@ -37,18 +86,25 @@ struct Mp3View {
     url: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Failure)]
 struct FailureView {
+    /// Stable.
     code: &'static str,
     message: &'static str,
 }
 
 /// A video.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Video)]
 pub(crate) struct VideoView {
+    #[schema(value_type = Uuid)]
     id: VideoId,
+    #[schema(value_type = String)]
     name: FileName,
+    /// Bytes.
     length: u64,
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     sha256: Sha256,
     created_at: Timestamp,
     /// When it is deleted; null means never.

@@ -1,6 +1,6 @@
 //! `/v1/conversions`: what becomes of the videos.
 
-use super::{answer, head, unread, videos::accepted};
+use super::{answer, head, openapi::Key, unread, videos::accepted};
 use crate::{
     announcement,
     body::{self, Body},
@@ -9,8 +9,8 @@ use crate::{
     idempotency,
     identity::Identity,
     limits,
-    page::{List, Query},
-    view::ConversionView,
+    page::{self, List, Query},
+    view::{ConversionView, PresetName},
     watch,
 };
 use domain::{
@@ -23,6 +23,7 @@ use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use storage::AddError;
 use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
@@ -33,19 +34,27 @@ use warp::{
 const LONGEST_WISH: u64 = 16 * 1024;
 
 /// A request to convert a stored video once more.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewConversion)]
 struct Wish {
+    #[schema(value_type = Uuid)]
     video: String,
+    /// `v2` where it is absent.
     #[serde(default)]
+    #[schema(value_type = Option<PresetName>)]
     preset: Option<String>,
+    /// Whether a file that ends too early is converted as far as it goes.
     #[serde(default)]
     allow_truncated: bool,
 }
 
 /// What may stand in a conversion's address.
-#[derive(Debug, Deserialize)]
-struct Patience {
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Patience {
+    /// Seconds to wait for the end; with If-None-Match, for any news.
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 60)]
     wait: Option<String>,
 }
 
@@ -57,7 +66,7 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let post = conversions.and(warp::post()).and(head(context)).and(unread());
     let post = post.then(post_conversion).map(answer);
     let list = conversions.and(warp::get()).and(head(context));
-    let list = list.and(warp::query()).then(list_conversions).map(answer);
+    let list = list.and(warp::query()).and(warp::query()).then(list_conversions).map(answer);
     let one = warp::path!("v1" / "conversions" / String).and(warp::get()).and(head(context));
     let one = one.and(warp::query()).then(show_conversion).map(answer);
     let cancel = warp::path!("v1" / "conversions" / String / "cancel").and(warp::post());
@@ -67,7 +76,17 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     post.or(list).unify().or(one).unify().or(cancel).unify().or(retry).unify().boxed()
 }
 
-async fn post_conversion(
+/// Converts a stored video once more.
+#[utoipa::path(post, path = "/v1/conversions", tag = "conversions", request_body = Wish, params(Key),
+    responses(
+        (status = 202, description = "Accepted", body = ConversionView),
+        (status = 400, description = "Something is wrong with the request"),
+        (status = 404, description = "There is no such video"),
+        (status = 410, description = "`video_gone`"),
+        (status = 415, description = "The body is not JSON"),
+        (status = 422, description = "`idempotency_key_reused`"),
+        (status = 429, description = "`too_many_waiting`")))]
+pub(super) async fn post_conversion(
     context: Arc<Context>,
     headers: HeaderMap,
     body: Body,
@@ -91,7 +110,17 @@ async fn post_conversion(
 }
 
 /// Tries one again that failed or was cancelled: another conversion, with the same options.
-async fn retry_conversion(
+#[utoipa::path(post, path = "/v1/conversions/{id}/retry", tag = "conversions",
+    params(("id" = Uuid, Path), Key),
+    responses(
+        (status = 202, description = "Accepted", body = ConversionView),
+        (status = 400, description = "Something is wrong with the request"),
+        (status = 404, description = "There is no such conversion"),
+        (status = 409, description = "`not_retryable`"),
+        (status = 410, description = "`video_gone`"),
+        (status = 422, description = "`idempotency_key_reused`"),
+        (status = 429, description = "`too_many_waiting`")))]
+pub(super) async fn retry_conversion(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,
@@ -155,19 +184,33 @@ async fn add(context: Arc<Context>, conversion: Conversion) -> Result<Conversion
     }
 }
 
-async fn list_conversions(
+/// Lists conversions, newest first.
+#[utoipa::path(get, path = "/v1/conversions", tag = "conversions", params(Query, page::Filter),
+    responses(
+        (status = 200, description = "A page", body = List<ConversionView>),
+        (status = 400, description = "Something is wrong with the request")))]
+pub(super) async fn list_conversions(
     context: Arc<Context>,
     headers: HeaderMap,
     query: Query,
+    filter: page::Filter,
 ) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
-    let (which, page) = (query.which()?, query.page()?);
+    let (which, page) = (filter.which()?, query.page()?);
     let conversions = context.storage.conversions(&identity.user, which, &page).await?;
     let list = List::new(conversions, &page, |record| record.id.to_string(), ConversionView::from);
     Ok(json(&list).into_response())
 }
 
-async fn show_conversion(
+/// Shows a conversion, at once or when there is news.
+#[utoipa::path(get, path = "/v1/conversions/{id}", tag = "conversions",
+    params(("id" = Uuid, Path), Patience, ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The conversion", body = ConversionView, headers(("etag" = String))),
+        (status = 304, description = "It is what the tag says"),
+        (status = 400, description = "Something is wrong with the request"),
+        (status = 404, description = "There is no such conversion")))]
+pub(super) async fn show_conversion(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,
@@ -210,7 +253,14 @@ impl Patience {
     }
 }
 
-async fn cancel_conversion(
+/// Cancels a conversion that waits or runs.
+#[utoipa::path(post, path = "/v1/conversions/{id}/cancel", tag = "conversions",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The conversion, cancelled", body = ConversionView),
+        (status = 404, description = "There is no such conversion"),
+        (status = 409, description = "`already_final`")))]
+pub(super) async fn cancel_conversion(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,

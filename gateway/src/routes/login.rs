@@ -22,7 +22,13 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     login.and(head(context)).and(client()).then(login_at_auth).map(answer).boxed()
 }
 
-async fn login_at_auth(
+/// Gives a login token for a name and a password.
+#[utoipa::path(post, path = "/login", tag = "accounts", security(("password" = [])),
+    responses(
+        (status = 200, description = "The token", body = String, content_type = "text/plain; charset=utf-8"),
+        (status = 400, description = "The credentials cannot be read"),
+        (status = 429, description = "`too_many_requests`")))]
+pub(super) async fn login_at_auth(
     context: Arc<Context>,
     headers: HeaderMap,
     client: Client,

@@ -1,11 +1,12 @@
 //! `/v1/me`: who asks, and how much of what is allowed is used.
 
-use super::{answer, head};
+use super::{answer, head, openapi::RoleName};
 use crate::{context::Context, error::Error};
 use domain::{Role, UserName};
 use http::HeaderMap;
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
@@ -13,9 +14,12 @@ use warp::{
 };
 
 /// The one who asks.
-#[derive(Debug, Serialize)]
-struct MeView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Me)]
+pub(super) struct MeView {
+    #[schema(value_type = String)]
     name: UserName,
+    #[schema(value_type = RoleName)]
     role: Role,
     /// Of videos and MP3s.
     bytes_stored: u64,
@@ -32,7 +36,10 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     me.then(show_me).map(answer).boxed()
 }
 
-async fn show_me(context: Arc<Context>, headers: HeaderMap) -> Result<Response, Error> {
+/// Shows who asks, and how much of what is allowed is used.
+#[utoipa::path(get, path = "/v1/me", tag = "accounts",
+    responses((status = 200, description = "The one who asks", body = MeView)))]
+pub(super) async fn show_me(context: Arc<Context>, headers: HeaderMap) -> Result<Response, Error> {
     let identity = context.verifier.identify(&headers).await?;
     let usage = context.storage.usage(&identity.user).await?;
     Ok(json(&MeView {

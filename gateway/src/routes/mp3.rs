@@ -33,7 +33,19 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     mp3.then(show_mp3).map(answer).boxed()
 }
 
-async fn show_mp3(
+/// Downloads the MP3, whole or a part of it.
+#[utoipa::path(method(get, head), path = "/v1/conversions/{id}/mp3", tag = "conversions",
+    params(("id" = Uuid, Path), ("Range" = Option<String>, Header),
+        ("If-Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The MP3", body = Vec<u8>, content_type = "audio/mpeg"),
+        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "audio/mpeg"),
+        (status = 304, description = "It is what the tag says"),
+        (status = 404, description = "There is no such conversion"),
+        (status = 409, description = "`not_ready`, `conversion_failed`"),
+        (status = 410, description = "`mp3_expired`"),
+        (status = 416, description = "`range_not_satisfiable`")))]
+pub(super) async fn show_mp3(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,

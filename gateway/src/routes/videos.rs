@@ -1,6 +1,6 @@
 //! `/v1/videos`: uploads, and what has been uploaded.
 
-use super::{answer, head, unread};
+use super::{answer, head, openapi::Key, unread};
 use crate::{
     body::Body,
     context::Context,
@@ -9,7 +9,7 @@ use crate::{
     idempotency,
     page::{List, Query},
     upload::{self, Upload},
-    view::{ConversionView, VideoView, location},
+    view::{ConversionView, PresetName, VideoView, location},
 };
 use domain::{Conversion, Options, Preset, Video};
 use headers::{ContentLength, HeaderMapExt};
@@ -20,6 +20,7 @@ use http::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
@@ -27,11 +28,26 @@ use warp::{
 };
 
 /// What an upload's address may say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wish {
+    /// The file's name. Else it comes from Content-Disposition or the form.
     name: Option<String>,
+    /// `v2` where it is absent.
+    #[param(value_type = Option<PresetName>)]
     preset: Option<String>,
+    /// Whether a file that ends too early is converted as far as it goes.
+    #[param(value_type = Option<bool>)]
     allow_truncated: Option<String>,
+}
+
+/// A form with one file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes the API")]
+pub(super) struct Form {
+    /// The video.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
 }
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
@@ -47,7 +63,20 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     post.or(list).unify().or(one).unify().or(delete).unify().boxed()
 }
 
-async fn post_video(
+/// Uploads a video and starts its first conversion.
+///
+/// An answer of 202 means that the video and the conversion are durable.
+#[utoipa::path(post, path = "/v1/videos", tag = "videos", params(Wish, Key),
+    request_body(content((Vec<u8> = "application/octet-stream"), (Form = "multipart/form-data"))),
+    responses(
+        (status = 202, description = "Accepted", body = ConversionView, headers(("location" = String))),
+        (status = 400, description = "Something is wrong with the request"),
+        (status = 403, description = "`quota_exceeded`"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`idempotency_key_reused`"),
+        (status = 429, description = "`too_many_waiting`"),
+        (status = 507, description = "`storage_full`")))]
+pub(super) async fn post_video(
     context: Arc<Context>,
     headers: HeaderMap,
     wish: Wish,
@@ -96,7 +125,12 @@ pub(super) fn accepted(conversion: Conversion) -> Response {
     response
 }
 
-async fn list_videos(
+/// Lists videos, newest first.
+#[utoipa::path(get, path = "/v1/videos", tag = "videos", params(Query),
+    responses(
+        (status = 200, description = "A page", body = List<VideoView>),
+        (status = 400, description = "Something is wrong with the request")))]
+pub(super) async fn list_videos(
     context: Arc<Context>,
     headers: HeaderMap,
     query: Query,
@@ -108,7 +142,12 @@ async fn list_videos(
     Ok(json(&list).into_response())
 }
 
-async fn show_video(
+/// Shows a video.
+#[utoipa::path(get, path = "/v1/videos/{id}", tag = "videos", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The video", body = VideoView),
+        (status = 404, description = "There is no such video")))]
+pub(super) async fn show_video(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,
@@ -118,7 +157,12 @@ async fn show_video(
     Ok(json(&VideoView::from(video)).into_response())
 }
 
-async fn delete_video(
+/// Deletes a video, its conversions and their MP3s.
+#[utoipa::path(delete, path = "/v1/videos/{id}", tag = "videos", params(("id" = Uuid, Path)),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "There is no such video")))]
+pub(super) async fn delete_video(
     id: String,
     context: Arc<Context>,
     headers: HeaderMap,

@@ -19,7 +19,7 @@ async fn running(stack: &Stack) -> Conversion {
 }
 
 /// What the converter does.
-async fn succeeded(stack: &Stack) -> (Conversion, Mp3) {
+pub(crate) async fn succeeded(stack: &Stack) -> (Conversion, Mp3) {
     let made = running(stack).await;
     let mp3 = made.id.mp3(made.claim);
     let file = PendingKind::Mp3 { mp3, conversion: made.id, claim: made.claim };
