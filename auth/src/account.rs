@@ -1,18 +1,21 @@
-//! An account: who may log in. Names are unique byte for byte.
+//! An account: who may log in. Names are unique byte for byte, and a deleted account keeps its row,
+//! so that its name is never given again. Whatever changes an account is in `account/change.rs`.
+
+mod change;
+
+pub(crate) use change::{Change, Changed, change, delete, rehash};
 
 use crate::{
     Config, Error,
-    database::{Database, on, schema::accounts},
+    database::{Database, is_taken, now, on, schema::accounts},
     password,
 };
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
-    result::{DatabaseErrorKind, Error as QueryError},
 };
 use diesel_async::RunQueryDsl;
 use domain::{Role, UserName};
-use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::task::spawn_blocking;
 
@@ -25,14 +28,30 @@ pub struct FirstAccount {
     pub password: SecretString,
 }
 
-/// What a login needs to know.
-#[derive(Queryable, Selectable)]
+/// An account that is not deleted.
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = accounts)]
 pub(crate) struct Account {
     pub(crate) id: i64,
+    pub(crate) name: String,
     pub(crate) password_hash: String,
     pub(crate) role: String,
     pub(crate) disabled: bool,
+    pub(crate) created_at: i64,
+    /// Raised by every change, except when a hash is made anew from the same password. A login
+    /// token of an earlier epoch is void.
+    pub(crate) epoch: i64,
+}
+
+impl Account {
+    pub(crate) fn role(&self) -> Result<Role, Error> {
+        parse_role(&self.role).map_err(|fault| Error::Internal(fault.to_owned()))
+    }
+
+    pub(crate) fn user_name(&self) -> Result<UserName, Error> {
+        let parsed = self.name.parse();
+        parsed.map_err(|fault| Error::Internal(format!("a stored name is unusable: {fault}")))
+    }
 }
 
 #[derive(Insertable)]
@@ -44,7 +63,6 @@ struct NewAccount<'a> {
     password_hash: &'a str,
     role: &'static str,
     created_at: i64,
-    disabled: bool,
 }
 
 /// The first account has this id. It is the primary key, so of several starts at once one wins.
@@ -62,7 +80,7 @@ pub async fn add_account(
 ) -> Result<(), Error> {
     password::acceptable(&password)?;
     let database = Database::open(&config.database).await?;
-    let added = insert(&database, None, name, role, password).await?;
+    let added = insert(&database, None, name, role, &hash(password).await?).await?;
     if added { Ok(()) } else { Err(Error::Exists(name.clone())) }
 }
 
@@ -88,7 +106,8 @@ pub(crate) async fn first(
     }
     let name = config.first_account.clone();
     let password = config.first_password.clone().unwrap_or_else(password::random);
-    let made = insert(database, Some(FIRST_ID), &name, Role::Admin, password.clone()).await?;
+    let hash = hash(password.clone()).await?;
+    let made = insert(database, Some(FIRST_ID), &name, Role::Admin, &hash).await?;
     let untold = made && config.first_password.is_none();
     Ok(untold.then_some(FirstAccount { name, password }))
 }
@@ -96,46 +115,49 @@ pub(crate) async fn first(
 /// The account of this name.
 pub(crate) async fn find(database: &Database, name: &UserName) -> Result<Option<Account>, Error> {
     let named = accounts::table.filter(accounts::name.eq(name.as_str()));
+    let named = named.filter(accounts::deleted.eq(false));
     // Each database has its own type of selection, so it is inside.
     Ok(on!(database, |c| named.select(Account::as_select()).first(&mut c)).optional()?)
 }
 
-/// Replaces the hash, unless the password has been changed since `account` was read.
-pub(crate) async fn rehash(
+/// At most `limit` accounts by name, those after `after`.
+pub(crate) async fn list(
     database: &Database,
-    account: &Account,
-    fresh: &str,
-) -> Result<(), Error> {
-    let unchanged = accounts::table
-        .filter(accounts::id.eq(account.id))
-        .filter(accounts::password_hash.eq(&account.password_hash));
-    let update = diesel::update(unchanged).set(accounts::password_hash.eq(fresh));
-    on!(database, |c| update.execute(&mut c))?;
-    Ok(())
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Account>, Error> {
+    let later = accounts::table.filter(accounts::name.gt(after));
+    let page = later.filter(accounts::deleted.eq(false)).order(accounts::name).limit(limit);
+    Ok(on!(database, |c| page.select(Account::as_select()).load(&mut c))?)
+}
+
+/// Names and epochs of the accounts, deleted ones too, whose epoch was raised since then.
+pub(crate) async fn raised(database: &Database, since: i64) -> Result<Vec<(String, i64)>, Error> {
+    let raised = accounts::table.filter(accounts::epoch_raised_at.ge(since));
+    let raised = raised.select((accounts::name, accounts::epoch)).order(accounts::name);
+    Ok(on!(database, |c| raised.load(&mut c))?)
 }
 
 /// Whether the account was added; false when its name or id is taken.
-async fn insert(
+pub(crate) async fn insert(
     database: &Database,
     id: Option<i64>,
     name: &UserName,
     role: Role,
-    password: SecretString,
+    password_hash: &str,
 ) -> Result<bool, Error> {
-    let hash = spawn_blocking(move || password::hash(&password)).await;
-    let hash = hash.map_err(|cause| Error::Internal(cause.to_string()))??;
-    let account = NewAccount {
-        id,
-        name: name.as_str(),
-        password_hash: &hash,
-        role: role.as_str(),
-        created_at: Timestamp::now().as_millisecond(),
-        disabled: false,
-    };
+    let (name, role) = (name.as_str(), role.as_str());
+    let account = NewAccount { id, name, password_hash, role, created_at: now() };
     let insert = diesel::insert_into(accounts::table).values(&account);
     match on!(database, |c| insert.execute(&mut c)) {
         Ok(_) => Ok(true),
-        Err(QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(false),
+        Err(cause) if is_taken(&cause) => Ok(false),
         Err(cause) => Err(cause.into()),
     }
+}
+
+/// Before there is a gate: of commands and of the start.
+async fn hash(password: SecretString) -> Result<String, Error> {
+    let hash = spawn_blocking(move || password::hash(&password)).await;
+    hash.map_err(|cause| Error::Internal(cause.to_string()))?
 }

@@ -1,4 +1,5 @@
-//! The command line: without a command it serves; `user add` adds an account.
+//! The command line: without a command it serves; `user add` adds an account, `keys rotate` makes
+//! the next signing key.
 
 use anyhow::{Context, Result};
 use auth::{Config, Server, config, parse_role};
@@ -20,6 +21,16 @@ enum Command {
     /// Changes who has an account.
     #[command(subcommand)]
     User(UserCommand),
+    /// Changes what signs the tokens.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Makes the next signing key. It is published at once and signs after
+    /// `AUTH_KEY_LEAD_SECONDS`; nobody is logged out.
+    Rotate,
 }
 
 #[derive(Subcommand)]
@@ -44,6 +55,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Some(Command::User(UserCommand::Add { name, role })) => {
             auth::add_account(&config, &name, role, password()?).await?;
             eprintln!("added {name}");
+            Ok(())
+        }
+        Some(Command::Keys(KeysCommand::Rotate)) => {
+            let key = auth::rotate_keys(&config).await?;
+            eprintln!("made the key {}; it signs from {}", key.kid, key.signs_from);
             Ok(())
         }
     }

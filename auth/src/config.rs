@@ -6,7 +6,10 @@
 //! | `AUTH_LISTEN` | `127.0.0.1:5000` | where to listen |
 //! | `AUTH_FIRST_ACCOUNT` | `admin` | the administrator that a database without accounts gets |
 //! | `AUTH_FIRST_PASSWORD` | a random one | its password; also `_FILE` |
-//! | `AUTH_TOKEN_SECONDS` | 86400 | how long a token is good |
+//! | `AUTH_REGISTRATION` | `closed` | who may add an account: `open` anybody, `closed` only administrators |
+//! | `AUTH_TOKEN_SECONDS` | 86400 | how long a login token is good; before lowering it, let the older ones expire |
+//! | `AUTH_KEY_DAYS` | 90 | how old the newest signing key gets before a login makes the next one |
+//! | `AUTH_KEY_LEAD_SECONDS` | 600 | how long a key is published before it signs; verifiers look every 300 s |
 //! | `LOG`, `LOG_FORMAT` | `info`, `text` | filter and format (`text` or `json`) of the log |
 //! | `AUTH_PASSWORD` | | for `auth user add` only: the new account's password; also `_FILE` |
 
@@ -17,7 +20,7 @@ use process::{
     config::{Faults, Settings},
 };
 use secrecy::{ExposeSecret, SecretString};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -30,8 +33,14 @@ pub struct Config {
     pub first_account: UserName,
     /// Its password; without one a random password is made.
     pub first_password: Option<SecretString>,
-    /// How long a token is good.
+    /// Who may add an account.
+    pub registration: Registration,
+    /// How long a login token is good.
     pub token_lifetime: Duration,
+    /// How old the newest signing key gets before a login makes the next one.
+    pub key_age: Duration,
+    /// How long a signing key is published before it signs.
+    pub key_lead: Duration,
     /// Which log lines to write.
     pub log: String,
     /// How log lines look.
@@ -46,6 +55,30 @@ pub enum DatabaseUrl {
     /// One file.
     Sqlite(PathBuf),
 }
+
+/// Who may add an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody, and gets the role of a user.
+    Open,
+    /// Administrators.
+    Closed,
+}
+
+impl FromStr for Registration {
+    type Err = &'static str;
+    fn from_str(word: &str) -> Result<Self, &'static str> {
+        match word {
+            "open" => Ok(Self::Open),
+            "closed" => Ok(Self::Closed),
+            _ => Err("it is open or closed"),
+        }
+    }
+}
+
+/// In seconds.
+const DAY: u64 = 86_400;
+const YEAR: u64 = 366 * DAY;
 
 const DATABASE_URL_FORMS: &str =
     "mysql://user:password@host:port/database or file:/path/accounts.sqlite";
@@ -76,7 +109,10 @@ impl Config {
         let listen = settings.or("AUTH_LISTEN", SocketAddr::from(([127, 0, 0, 1], 5000)));
         let first_account = settings.optional("AUTH_FIRST_ACCOUNT");
         let first_password = first_password(&mut settings);
-        let token_lifetime = token_lifetime(&mut settings);
+        let registration = settings.or("AUTH_REGISTRATION", Registration::Closed);
+        let token_lifetime = whole(&mut settings, "AUTH_TOKEN_SECONDS", 86_400, 1..=YEAR);
+        let key_days = whole(&mut settings, "AUTH_KEY_DAYS", 90, 1..=3_650);
+        let key_lead = whole(&mut settings, "AUTH_KEY_LEAD_SECONDS", 600, 0..=DAY);
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let first_account = first_account.or_else(|| "admin".parse().ok());
@@ -85,7 +121,10 @@ impl Config {
             database,
             first_account,
             first_password,
-            token_lifetime,
+            registration,
+            token_lifetime: Duration::from_secs(token_lifetime),
+            key_age: Duration::from_secs(key_days * DAY),
+            key_lead: Duration::from_secs(key_lead),
             log,
             log_format,
         });
@@ -138,13 +177,13 @@ fn first_password(settings: &mut Settings) -> Option<SecretString> {
     Some(given)
 }
 
-fn token_lifetime(settings: &mut Settings) -> Duration {
-    const YEAR: u64 = 366 * 86_400;
-    let seconds = settings.or("AUTH_TOKEN_SECONDS", 86_400);
-    if !(1..=YEAR).contains(&seconds) {
-        settings.fault(format!("AUTH_TOKEN_SECONDS: it must be from 1 to {YEAR}"));
+fn whole(settings: &mut Settings, name: &str, default: u64, allowed: RangeInclusive<u64>) -> u64 {
+    let number = settings.or(name, default);
+    if !allowed.contains(&number) {
+        let (lowest, highest) = allowed.into_inner();
+        settings.fault(format!("{name}: it must be from {lowest} to {highest}"));
     }
-    Duration::from_secs(seconds)
+    number
 }
 
 #[cfg(test)]
@@ -165,6 +204,8 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
         assert_eq!(config.first_account.as_str(), "admin");
         assert_eq!(config.token_lifetime.as_secs(), 86_400);
+        assert_eq!(config.registration, Registration::Closed);
+        assert_eq!((config.key_age.as_secs(), config.key_lead.as_secs()), (90 * DAY, 600));
         let DatabaseUrl::Sqlite(path) = config.database else { panic!("not a file") };
         assert_eq!(path, PathBuf::from("/data/accounts.sqlite"));
     }
@@ -194,6 +235,9 @@ mod tests {
             ("AUTH_FIRST_PASSWORD", "short"),
             ("AUTH_TOKEN_SECONDS", "0"),
             ("AUTH_FIRST_ACCOUNT", "a:b"),
+            ("AUTH_REGISTRATION", "perhaps"),
+            ("AUTH_KEY_DAYS", "0"),
+            ("AUTH_KEY_LEAD_SECONDS", "86401"),
             ("LOG_FORMAT", "xml"),
         ])
         .unwrap_err();
@@ -203,6 +247,9 @@ mod tests {
             "FIRST_PASSWORD",
             "TOKEN_SECONDS",
             "FIRST_ACCOUNT",
+            "REGISTRATION",
+            "KEY_DAYS",
+            "KEY_LEAD_SECONDS",
             "LOG_FORMAT",
         ] {
             assert!(faults.contains(name), "{name} is missing in {faults}");

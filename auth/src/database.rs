@@ -4,7 +4,9 @@
 mod mysql;
 
 use crate::{DatabaseUrl, Error};
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -46,6 +48,16 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// The time as it is stored: milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// True when a row with this key is there already.
+pub(crate) fn is_taken(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+}
+
 /// Times are milliseconds since 1970.
 pub(crate) mod schema {
     diesel::table! {
@@ -56,6 +68,38 @@ pub(crate) mod schema {
             role -> Text,
             created_at -> BigInt,
             disabled -> Bool,
+            deleted -> Bool,
+            epoch -> BigInt,
+            epoch_raised_at -> BigInt,
+        }
+    }
+
+    diesel::table! {
+        api_tokens (id) {
+            id -> Text,
+            account_id -> BigInt,
+            slot -> Integer,
+            name -> Text,
+            sha256 -> Binary,
+            created_at -> BigInt,
+            expires_at -> Nullable<BigInt>,
+        }
+    }
+
+    diesel::table! {
+        login_failures (name, address) {
+            name -> Text,
+            address -> Text,
+            failures -> BigInt,
+            failed_at -> BigInt,
+        }
+    }
+
+    diesel::table! {
+        known_addresses (name, address) {
+            name -> Text,
+            address -> Text,
+            succeeded_at -> BigInt,
         }
     }
 
@@ -66,6 +110,9 @@ pub(crate) mod schema {
             private_key -> Binary,
             public_key -> Binary,
             created_at -> BigInt,
+            signs_from -> BigInt,
         }
     }
+
+    diesel::allow_tables_to_appear_in_same_query!(accounts, api_tokens);
 }

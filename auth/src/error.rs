@@ -29,6 +29,9 @@ pub enum Error {
     /// As many passwords are being hashed as this machine should. Trying again soon helps.
     #[error("too many passwords are being checked at once")]
     Busy,
+    /// As many signing keys are in use as may be.
+    #[error("there are as many signing keys as may be; old ones leave by time")]
+    TooManyKeys,
     /// What is stored cannot be used, or a bug.
     #[error("{0}")]
     Internal(String),

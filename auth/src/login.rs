@@ -2,11 +2,10 @@
 //! disabled account is the same, and takes the same time.
 
 use crate::{
-    Error,
-    account::{self, Account},
-    parse_role,
-    password::{self, Check},
-    problem,
+    account::Account,
+    attempt::{self, Attempt, Outcome},
+    password,
+    problem::Refusal,
     routes::Service,
     token::Claims,
 };
@@ -14,21 +13,26 @@ use domain::UserName;
 use headers::{Authorization, HeaderMapExt, authorization::Basic};
 use jsonwebtoken::get_current_timestamp;
 use secrecy::SecretString;
+use std::sync::Arc;
 use warp::{
     Reply,
     http::{HeaderMap, header},
     reply::{Response, with_header},
 };
 
-pub(crate) async fn login(service: &Service, headers: &HeaderMap) -> Response {
-    let Some((name, password)) = credentials(headers) else {
-        return problem::wrong_password();
+pub(crate) async fn login(
+    service: &Arc<Service>,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let (name, password) = credentials(headers).ok_or(Refusal::Login)?;
+    let attempt = Attempt::new(name.clone(), headers, password);
+    let account = match attempt::check(service, attempt).await? {
+        Outcome::Right(account) => account,
+        Outcome::Wrong => return Err(Refusal::Login),
+        Outcome::Later(seconds) => return Err(Refusal::Later(seconds)),
     };
-    match token(service, name, password).await {
-        Ok(Some(token)) => with_header(token, header::CACHE_CONTROL, "no-store").into_response(),
-        Ok(None) => problem::wrong_password(),
-        Err(error) => problem::from_error(&error),
-    }
+    let token = token(service, name, &account).await?;
+    Ok(with_header(token, header::CACHE_CONTROL, "no-store").into_response())
 }
 
 /// Who wants in. Refuses at once what no account can have, which tells nothing about any account.
@@ -39,32 +43,9 @@ fn credentials(headers: &HeaderMap) -> Option<(UserName, SecretString)> {
     password::possible(&password).then_some((name, password))
 }
 
-async fn token(
-    service: &Service,
-    name: UserName,
-    password: SecretString,
-) -> Result<Option<String>, Error> {
-    let seat = service.gate.enter()?;
-    let account = account::find(&service.database, &name).await?;
-    let stored = account.as_ref().map(|account| account.password_hash.clone());
-    let check = seat.run(move || password::check(&password, stored.as_deref())).await??;
-    let (Some(account), Check::Right { rehashed }) = (account, check) else {
-        return Ok(None);
-    };
-    if account.disabled {
-        return Ok(None);
-    }
-    if let Some(fresh) = rehashed {
-        keep(service, &account, &fresh).await;
-    }
-    let role = parse_role(&account.role).map_err(|fault| Error::Internal(fault.to_owned()))?;
-    let claims = Claims::new(name, role, get_current_timestamp(), service.token_lifetime);
-    service.keyring.issue(&claims).map(Some)
-}
-
-/// Stores the hash with today's parameters. Failing to is no reason to refuse a login.
-async fn keep(service: &Service, account: &Account, fresh: &str) {
-    if let Err(error) = account::rehash(&service.database, account, fresh).await {
-        tracing::warn!(%error, account.id, "an old password hash was not replaced");
-    }
+async fn token(service: &Service, name: UserName, account: &Account) -> Result<String, Refusal> {
+    let (now, lifetime) = (get_current_timestamp(), service.token_lifetime);
+    // The epoch is of before the password was checked: what was changed meanwhile voids the token.
+    let claims = Claims::new(name, account.role()?, account.epoch, now, lifetime);
+    Ok(service.keys.issue(&claims).await?)
 }

@@ -1,56 +1,125 @@
-//! From a request to its answer: one flat match, so that an unknown path is 404 and a known one
-//! with another method is 405. Bodies are never read, so their size costs nothing.
+//! From a request to its answer: one list of paths with their methods, so that an unknown path is
+//! 404 and a known one with another method is 405, and one flat match.
 
-use crate::{database::Database, gate::Gate, login, problem, token::Keyring, validate};
+use crate::{
+    caller,
+    config::Registration,
+    database::Database,
+    delay::Delays,
+    gate::Gate,
+    keys::{self, Keys},
+    login,
+    problem::Refusal,
+    request::{LARGEST_BODY, Request},
+    tokens, users,
+};
+use domain::UserName;
 use headers::{ContentLength, HeaderMapExt};
+use percent_encoding::percent_decode_str;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use warp::{
-    Filter, Reply,
+    Buf, Filter, Reply, Stream,
     http::{HeaderMap, Method, header},
     path::FullPath,
     reply::{Response, with_header},
 };
 
-/// Some clients send an empty form along; beyond this nobody means well.
-const LARGEST_BODY: u64 = 16 * 1024;
-
 /// What the answers are made from.
 pub(crate) struct Service {
     pub(crate) database: Database,
     pub(crate) gate: Gate,
-    pub(crate) keyring: Keyring,
+    pub(crate) keys: Keys,
+    pub(crate) delays: Delays,
+    pub(crate) registration: Registration,
     pub(crate) token_lifetime: Duration,
 }
+
+type Query = Vec<(String, String)>;
 
 /// The service as a warp filter. It never rejects.
 pub(crate) fn routes(
     service: Arc<Service>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
-    warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).then(
-        move |method, path: FullPath, headers| {
-            let service = Arc::clone(&service);
-            async move { answer(&service, &method, path.as_str(), &headers).await }
-        },
-    )
+    let service = warp::any().map(move || Arc::clone(&service));
+    // Text that is no query says nothing.
+    let query = warp::query::<Query>().or(warp::any().map(Query::new)).unify();
+    let head = warp::method().and(warp::path::full()).and(warp::header::headers_cloned());
+    let answered = service.and(head).and(query).and(warp::body::stream()).then(receive);
+    answered.recover(async |_| Ok::<_, Infallible>(Refusal::NotFound.into_response())).unify()
 }
 
-async fn answer(service: &Service, method: &Method, path: &str, headers: &HeaderMap) -> Response {
-    if headers.typed_get().is_some_and(|ContentLength(bytes)| bytes > LARGEST_BODY) {
-        return problem::body_too_large();
+// A closure would leave the body's type open.
+async fn receive<S, B>(
+    service: Arc<Service>,
+    method: Method,
+    path: FullPath,
+    headers: HeaderMap,
+    query: Query,
+    body: S,
+) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+    B: Buf,
+{
+    if headers.typed_get().is_some_and(|ContentLength(bytes)| bytes > LARGEST_BODY as u64) {
+        return Refusal::TooLarge.into_response();
     }
-    match (path, method) {
-        ("/login", &Method::POST) => login::login(service, headers).await,
-        ("/validate", &Method::POST) => validate::validate(service, headers),
-        ("/login" | "/validate", _) => problem::method_not_allowed("POST"),
-        ("/.well-known/jwks.json", &Method::GET | &Method::HEAD) => jwks(service),
-        ("/healthz", &Method::GET | &Method::HEAD) => "ok".into_response(),
-        ("/.well-known/jwks.json" | "/healthz", _) => problem::method_not_allowed("GET, HEAD"),
-        _ => problem::not_found(),
+    let request = Request::new(headers, query, body);
+    let answer = answer(&service, &method, path.as_str(), request).await;
+    answer.unwrap_or_else(Reply::into_response)
+}
+
+/// The methods that a path takes, if it is one of ours.
+fn methods(path: &[&str]) -> Option<&'static str> {
+    Some(match path {
+        ["login" | "validate"] | ["v1", "keys"] => "POST",
+        ["healthz" | "revocations"] | [".well-known", "jwks.json"] => "GET, HEAD",
+        ["v1", "users" | "tokens"] => "GET, HEAD, POST",
+        ["v1", "users", _] => "DELETE, GET, HEAD, PATCH",
+        ["v1", "users", _, "password"] => "PUT",
+        ["v1", "tokens", _] => "DELETE",
+        _ => return None,
+    })
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    method: &Method,
+    path: &str,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let path: Vec<_> = path.trim_start_matches('/').split('/').collect();
+    let allowed = methods(&path).ok_or(Refusal::NotFound)?;
+    if !allowed.split(", ").any(|allowed| allowed == method.as_str()) {
+        return Err(Refusal::Method(allowed));
+    }
+    match (path.as_slice(), method.as_str()) {
+        (["login"], _) => login::login(service, &request.headers).await,
+        (["validate"], _) => caller::validate(service, &request.headers).await,
+        (["revocations"], _) => caller::revocations(service).await,
+        (["healthz"], _) => Ok("ok".into_response()),
+        ([".well-known", _], _) => Ok(jwks(service).await),
+        (["v1", "keys"], _) => keys::rotate(service, request).await,
+        (["v1", "users"], "POST") => users::create(service, request).await,
+        (["v1", "users"], _) => users::list(service, request).await,
+        (["v1", "users", user], "PATCH") => users::patch(service, &name(user)?, request).await,
+        (["v1", "users", user], "DELETE") => users::delete(service, &name(user)?, request).await,
+        (["v1", "users", user], _) => users::get(service, &name(user)?, request).await,
+        (["v1", "users", user, _], _) => users::password(service, &name(user)?, request).await,
+        (["v1", "tokens"], "POST") => tokens::create(service, request).await,
+        (["v1", "tokens"], _) => tokens::list(service, request).await,
+        (["v1", "tokens", id], _) => tokens::delete(service, id, request).await,
+        _ => Err(Refusal::NotFound),
     }
 }
 
-fn jwks(service: &Service) -> Response {
-    let keys = service.keyring.jwks().to_owned();
-    let answer = with_header(keys, header::CONTENT_TYPE, "application/json");
+/// The name in a path; text that is no name names nobody.
+fn name(encoded: &str) -> Result<UserName, Refusal> {
+    let name = percent_decode_str(encoded).decode_utf8().map_err(|_| Refusal::NotFound)?;
+    name.parse().map_err(|_| Refusal::NotFound)
+}
+
+async fn jwks(service: &Service) -> Response {
+    let answer = with_header(service.keys.jwks().await, header::CONTENT_TYPE, "application/json");
     with_header(answer, header::CACHE_CONTROL, "public, max-age=300").into_response()
 }

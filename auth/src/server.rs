@@ -4,10 +4,10 @@
 use crate::{
     Config, Error, FirstAccount, account,
     database::Database,
+    delay::Delays,
     gate::Gate,
-    key,
+    keys::Keys,
     routes::{Service, routes},
-    token::Keyring,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
@@ -32,7 +32,7 @@ impl Server {
     /// [`Error::Database`] when it is away, [`Error::Listen`] when the address is taken.
     pub async fn open(config: Config) -> Result<Self, Error> {
         let database = Database::open(&config.database).await?;
-        let keyring = Keyring::new(&key::load_or_make(&database).await?)?;
+        let keys = Keys::open(database.clone(), &config).await?;
         let first_account = account::first(&database, &config).await?;
         let unusable = |cause| Error::Listen { address: config.listen, cause };
         let listener = TcpListener::bind(config.listen).await.map_err(unusable)?;
@@ -42,7 +42,9 @@ impl Server {
             service: Arc::new(Service {
                 database,
                 gate: Gate::new(),
-                keyring,
+                keys,
+                delays: Delays::default(),
+                registration: config.registration,
                 token_lifetime: config.token_lifetime,
             }),
             first_account,

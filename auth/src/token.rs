@@ -16,7 +16,7 @@ const SYSTEM: &str = "audio-converter";
 /// Ours have about 500 bytes; what is longer is not looked at.
 const LONGEST: usize = 4096;
 /// How far the clocks of two machines may be apart.
-const LEEWAY_SECONDS: u64 = 30;
+pub(crate) const LEEWAY_SECONDS: u64 = 30;
 
 /// What a token says. Times are seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,11 +33,23 @@ pub(crate) struct Claims {
     pub(crate) nbf: u64,
     pub(crate) exp: u64,
     pub(crate) jti: Uuid,
+    /// The account's epoch; void once that is higher.
+    #[serde(default)]
+    pub(crate) epoch: i64,
+    /// The id of the API token that these claims stand for; login tokens have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<Uuid>,
 }
 
 impl Claims {
     /// What a token says that is good from `now` on.
-    pub(crate) fn new(name: UserName, role: Role, now: u64, lifetime: Duration) -> Self {
+    pub(crate) fn new(
+        name: UserName,
+        role: Role,
+        epoch: i64,
+        now: u64,
+        lifetime: Duration,
+    ) -> Self {
         Self {
             iss: SYSTEM.to_owned(),
             aud: SYSTEM.to_owned(),
@@ -49,27 +61,47 @@ impl Claims {
             nbf: now,
             exp: now.saturating_add(lifetime.as_secs()),
             jti: Uuid::now_v7(),
+            epoch,
+            token: None,
         }
     }
 }
 
-/// Every key: the newest signs, all of them verify.
+/// Every key that is not retired: all of them verify, the newest that may sign does.
+#[derive(Clone)]
 pub(crate) struct Keyring {
-    kid: String,
-    signing: EncodingKey,
+    signing: Vec<Signer>,
     verifying: HashMap<String, DecodingKey>,
     jwks: String,
+}
+
+#[derive(Clone)]
+struct Signer {
+    kid: String,
+    key: EncodingKey,
+    signs_from: i64,
+}
+
+/// Why a token is not good.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Bad {
+    /// It names a key that is not there, or not known here yet.
+    UnknownKey,
+    Token,
 }
 
 impl Keyring {
     /// From all stored keys, oldest first.
     pub(crate) fn new(keys: &[SigningKey]) -> Result<Self, Error> {
-        let newest = keys.last().ok_or_else(|| Error::Internal("there is no key".to_owned()))?;
         let jwks = JwkSet { keys: keys.iter().map(SigningKey::jwk).collect::<Result<_, _>>()? };
         let verifier = |key: &SigningKey| DecodingKey::from_ed_der(&key.public_key);
+        let signer = |key: &SigningKey| Signer {
+            kid: key.kid.clone(),
+            key: EncodingKey::from_ed_der(&key.private_key),
+            signs_from: key.signs_from,
+        };
         Ok(Self {
-            kid: newest.kid.clone(),
-            signing: EncodingKey::from_ed_der(&newest.private_key),
+            signing: keys.iter().map(signer).collect(),
             verifying: keys.iter().map(|key| (key.kid.clone(), verifier(key))).collect(),
             jwks: serde_json::to_string(&jwks)
                 .map_err(|cause| Error::Internal(cause.to_string()))?,
@@ -81,24 +113,29 @@ impl Keyring {
         &self.jwks
     }
 
-    /// Signs the claims.
-    pub(crate) fn issue(&self, claims: &Claims) -> Result<String, Error> {
-        let token = encode(&header(&self.kid), claims, &self.signing);
+    /// Signs the claims at this time, in milliseconds since 1970.
+    pub(crate) fn issue(&self, claims: &Claims, now: i64) -> Result<String, Error> {
+        let ready = self.signing.iter().rev().find(|signer| signer.signs_from <= now);
+        // Where the clock is behind the one that made the first key, that one signs all the same.
+        let signer = ready.or(self.signing.first());
+        let signer = signer.ok_or_else(|| Error::Internal("there is no key".to_owned()))?;
+        let token = encode(&header(&signer.kid), claims, &signer.key);
         token.map_err(|cause| Error::Internal(format!("cannot sign a token: {cause}")))
     }
 
     /// The claims of a token that is good now.
-    pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
+    pub(crate) fn verify(&self, token: &str) -> Result<Claims, Bad> {
         if token.len() > LONGEST {
-            return None;
+            return Err(Bad::Token);
         }
-        let given = decode_header(token).ok()?;
-        let (kid, key) = self.verifying.get_key_value(given.kid.as_deref()?)?;
+        let given = decode_header(token).map_err(|_| Bad::Token)?;
+        let kid = given.kid.as_deref().ok_or(Bad::Token)?;
+        let (kid, key) = self.verifying.get_key_value(kid).ok_or(Bad::UnknownKey)?;
         // The whole header must be ours: no other key, algorithm, type or extension gets further.
         if given != header(kid) {
-            return None;
+            return Err(Bad::Token);
         }
-        decode::<Claims>(token, key, &rules()).ok().map(|token| token.claims)
+        decode::<Claims>(token, key, &rules()).map(|token| token.claims).map_err(|_| Bad::Token)
     }
 }
 
@@ -126,32 +163,34 @@ mod tests {
     use serde_json::{Value, json};
 
     fn keyring() -> Keyring {
-        let keys = [1, 2].map(|generation| SigningKey::generate(generation).unwrap());
-        Keyring::new(&keys).unwrap()
+        let keys = [1, 2].map(|generation| SigningKey::generate(generation, Duration::ZERO));
+        Keyring::new(&keys.map(Result::unwrap)).unwrap()
     }
 
     fn claims(from: u64) -> Claims {
-        Claims::new("ada".parse().unwrap(), Role::Admin, from, Duration::from_secs(60))
+        Claims::new("ada".parse().unwrap(), Role::Admin, 7, from, Duration::from_secs(60))
     }
 
     fn altered(keyring: &Keyring, change: impl FnOnce(&mut Value)) -> Option<Claims> {
         let mut claims = json!(claims(get_current_timestamp()));
         change(&mut claims);
-        keyring.verify(&encode(&header(&keyring.kid), &claims, &keyring.signing).unwrap())
+        let Signer { kid, key, .. } = &keyring.signing[1];
+        keyring.verify(&encode(&header(kid), &claims, key).unwrap()).ok()
     }
 
     #[test]
     fn what_is_issued_is_verified() {
         let (keyring, claims) = (keyring(), claims(get_current_timestamp()));
-        let token = keyring.issue(&claims).unwrap();
-        assert_eq!(keyring.verify(&token), Some(claims));
+        let token = keyring.issue(&claims, i64::MAX).unwrap();
+        assert_eq!(keyring.verify(&token), Ok(claims));
         assert!(token.len() < LONGEST / 4, "{} bytes", token.len());
     }
 
     #[test]
     fn clocks_may_differ_by_half_a_minute() {
         let (keyring, now) = (keyring(), get_current_timestamp());
-        let verified = |from| keyring.verify(&keyring.issue(&claims(from)).unwrap()).is_some();
+        let token = |from| keyring.issue(&claims(from), i64::MAX).unwrap();
+        let verified = |from| keyring.verify(&token(from)).is_ok();
         assert!(verified(now - 80) && verified(now + 20));
         assert!(!verified(now - 100), "expired 40 s ago");
         assert!(!verified(now + 40), "not good before 40 s from now");
@@ -194,21 +233,38 @@ mod tests {
             |header| header.extras.insert("b64", false),
         ];
         for change in changes {
-            let mut header = header(&keyring.kid);
+            let Signer { kid, key, .. } = &keyring.signing[1];
+            let mut header = header(kid);
             change(&mut header);
-            let token = encode(&header, &claims, &keyring.signing).unwrap();
-            assert_eq!(keyring.verify(&token), None, "{header:?}");
+            let token = encode(&header, &claims, key).unwrap();
+            assert!(keyring.verify(&token).is_err(), "{header:?}");
         }
     }
 
     #[test]
     fn every_generation_verifies_and_strangers_do_not() {
-        let old = SigningKey::generate(1).unwrap();
+        let old = SigningKey::generate(1, Duration::ZERO).unwrap();
         let before = Keyring::new(std::slice::from_ref(&old)).unwrap();
-        let after = Keyring::new(&[old, SigningKey::generate(2).unwrap()]).unwrap();
+        let after = [old, SigningKey::generate(2, Duration::ZERO).unwrap()];
+        let after = Keyring::new(&after).unwrap();
         let claims = claims(get_current_timestamp());
-        assert!(after.verify(&before.issue(&claims).unwrap()).is_some());
-        assert!(before.verify(&after.issue(&claims).unwrap()).is_none());
+        assert!(after.verify(&before.issue(&claims, i64::MAX).unwrap()).is_ok());
+        let unknown = before.verify(&after.issue(&claims, i64::MAX).unwrap());
+        assert_eq!(unknown, Err(Bad::UnknownKey));
+    }
+
+    #[test]
+    fn a_key_signs_when_its_time_has_come() {
+        let old = SigningKey::generate(1, Duration::ZERO).unwrap();
+        let new = SigningKey::generate(2, Duration::from_secs(600)).unwrap();
+        let (old_kid, new_kid) = (old.kid.clone(), new.kid.clone());
+        let from = new.signs_from;
+        let keyring = Keyring::new(&[old, new]).unwrap();
+        let claims = claims(get_current_timestamp());
+        let kid = |now| decode_header(keyring.issue(&claims, now).unwrap()).unwrap().kid.unwrap();
+        assert_eq!((kid(from - 1), kid(from)), (old_kid.clone(), new_kid));
+        assert_eq!(kid(0), old_kid, "before any of them");
+        assert!(keyring.jwks().contains(&kid(from)), "published before it signs");
     }
 
     #[test]
@@ -216,7 +272,7 @@ mod tests {
         let keyring = keyring();
         let jwks: Value = serde_json::from_str(keyring.jwks()).unwrap();
         let key = jwks["keys"][1].as_object().unwrap();
-        assert_eq!(key["kid"], keyring.kid.as_str());
+        assert_eq!(key["kid"], keyring.signing[1].kid.as_str());
         let fields: Vec<_> = key.keys().map(String::as_str).collect();
         assert_eq!(fields, ["alg", "crv", "kid", "kty", "use", "x"]);
     }

@@ -126,6 +126,10 @@ impl Backend {
         raw!(self, |c| sql_query(&sql).get_result::<Number>(c)).value
     }
 
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        raw!(self, |c| sql_query(sql).get_result::<Number>(c)).value
+    }
+
     pub(crate) async fn password_hash(&self, name: &str) -> String {
         let sql = format!("SELECT password_hash AS value FROM accounts WHERE name = '{name}'");
         raw!(self, |c| sql_query(&sql).get_result::<Word>(c)).value

@@ -2,7 +2,7 @@
 
 use auth::{Config, Error, Server};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,48 @@ impl Running {
     pub(crate) async fn login(&self, name: &str, password: &str) -> Response {
         let request = self.request(Method::POST, "/login").basic_auth(name, Some(password));
         request.send().await.unwrap()
+    }
+
+    /// A login as the gateway passes it on.
+    pub(crate) async fn login_from(&self, address: &str, name: &str, password: &str) -> Response {
+        let request = self.request(Method::POST, "/login").basic_auth(name, Some(password));
+        request.header("x-client-address", address).send().await.unwrap()
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Response {
+        let mut request = self.request(method, path);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Response {
+        self.send(Method::GET, path, token, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, body: Value) -> Response {
+        self.send(Method::POST, path, token, Some(body)).await
+    }
+
+    /// Adds a user with the password `a password`, as the administrator of this token.
+    pub(crate) async fn add(&self, admin: &str, name: &str, role: &str) {
+        let user = json!({"name": name, "password": "a password", "role": role});
+        let answer = self.post("/v1/users", admin, user).await;
+        assert_eq!(answer.status(), StatusCode::CREATED, "{name}");
+    }
+
+    pub(crate) async fn patch(&self, admin: &str, name: &str, change: Value) -> Response {
+        self.send(Method::PATCH, &format!("/v1/users/{name}"), admin, Some(change)).await
     }
 
     pub(crate) async fn token(&self, name: &str, password: &str) -> String {

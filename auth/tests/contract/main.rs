@@ -6,10 +6,14 @@
 mod backend;
 mod client;
 mod command;
+mod delay;
 mod forged;
+mod keys;
 mod login;
 mod routes;
 mod start;
+mod tokens;
+mod users;
 
 use backend::Backend;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -38,7 +42,9 @@ fn main() -> ExitCode {
         }
     }
     let trials = command::trials().chain(forged::trials()).chain(login::trials());
-    let trials = trials.chain(routes::trials()).chain(start::trials()).collect();
+    let trials = trials.chain(routes::trials()).chain(start::trials()).chain(users::trials());
+    let trials = trials.chain(tokens::trials()).chain(delay::trials()).chain(keys::trials());
+    let trials = trials.collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
