@@ -137,7 +137,7 @@ impl Attempt {
             Err(ending) => return ending,
         };
         let order = Order {
-            preset: self.record.options.preset,
+            options: self.record.options.clone(),
             run_limit: self.run_limit.saturating_sub(self.began.elapsed()),
             threads: 1,
             more_memory: self.record.out_of_memory,

@@ -1,11 +1,13 @@
 //! The decoder: video bytes in by one pipe, MP3 bytes out by another, nothing else within reach.
 //!
 //! It demuxes, decodes, resamples and encodes as the `ffmpeg` command would, in constant memory.
-//! Decoded sound is joined end to end: a gap between timestamps is not filled with silence, so a
-//! file cannot ask for hours of it in a few bytes.
+//! Unlike it, it tells a file that is cut off from a whole one, and keeps sound in step with its
+//! timestamps: small gaps become silence, but no file gets hours of it for a few bytes.
 
+mod claims;
 mod confine;
 mod encode;
+mod gaps;
 mod lame;
 mod libav;
 mod limits;
@@ -103,7 +105,20 @@ fn convert(job: &Job, link: &Shared) -> Result<u64, Stop> {
 
 fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
     libav::prepare().map_err(|error| Stop::trouble("libav does not start", error))?;
-    let mut sound = Sound::open(Video::new(link.clone(), job.length), job.threads)?;
+    let mut video = Video::new(link.clone(), job.length);
+    let broken = claims::broken(&mut video);
+    match (decode(job, link, video, broken.as_deref()), broken) {
+        (Err(Stop::Failed(Reason::NotMedia, detail)), Some(how)) => Err(Stop::failed(
+            Reason::Truncated,
+            format!("{how}; nothing of what is there can be decoded: {detail}"),
+        )),
+        (decoded, _) => decoded,
+    }
+}
+
+/// Decodes and encodes everything; milliseconds of sound.
+fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Result<u64, Stop> {
+    let mut sound = Sound::open(video, job, broken)?;
     let mut frame = frame::Audio::empty();
     let mut encoder = None;
     let mut told = 0;
@@ -118,6 +133,18 @@ fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
             told = percent;
             let _ = link.send(&Request::Progress(percent));
         }
+    }
+    let missing = sound.shortfall();
+    if let (Some(missing), false) = (&missing, job.allow_truncated) {
+        return Err(Stop::failed(Reason::Truncated, missing));
+    }
+    if let Some(how) = broken.or(missing.as_deref()) {
+        let _ = link.send(&Request::Notice(format!("the file is cut off: {how}")));
+    }
+    if sound.closed_seconds() > 0 {
+        let seconds = sound.closed_seconds();
+        let text = format!("{seconds} s of gaps in the timestamps were closed up");
+        let _ = link.send(&Request::Notice(text));
     }
     match encoder {
         Some(encoder) => encoder.finish(),

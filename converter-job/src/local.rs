@@ -7,7 +7,7 @@ use crate::{
     ending::Ending,
     work::{self, Order, Sink, Source, Verdict},
 };
-use domain::Preset;
+use domain::{Options, Preset};
 use std::{
     cell::Cell,
     fs::{self, File, Permissions},
@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// Threads of the sound's decoder.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
+    /// Convert a file that ends too early as far as it goes.
+    #[arg(long)]
+    allow_truncated: bool,
     /// Tell the progress on standard output, one JSON object a line: {"percent":42}.
     #[arg(long, value_name = "FORMAT")]
     progress: Option<Progress>,
@@ -63,7 +66,7 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         Err(error) => return Ending::trouble(error),
     };
     let order = Order {
-        preset: arguments.preset,
+        options: Options { preset: arguments.preset, allow_truncated: arguments.allow_truncated },
         run_limit: RUN_LIMIT,
         threads: arguments.threads,
         more_memory: false,

@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) memory_bytes: u64,
     /// For the codec.
     pub(crate) threads: u32,
+    /// Whether a file that ends too early is converted as far as it goes.
+    pub(crate) allow_truncated: bool,
 }
 
 /// What the decoder says.
@@ -45,6 +47,8 @@ pub(crate) enum Request {
     Patch { offset: u64, bytes: Bytes },
     /// How far it is, 0 to 100.
     Progress(u8),
+    /// Something worth a line in the log.
+    Notice(String),
     /// The MP3 is whole.
     Done { duration_ms: u64 },
     /// The video cannot be converted.
@@ -52,12 +56,13 @@ pub(crate) enum Request {
 }
 
 /// The reasons a decoder may give; their places in this list go over the pipe.
-const REASONS: [Reason; 5] = [
+const REASONS: [Reason; 6] = [
     Reason::NotMedia,
     Reason::UnsupportedFormat,
     Reason::NoAudioTrack,
     Reason::Encrypted,
     Reason::OverLimits,
+    Reason::Truncated,
 ];
 
 /// A frame that breaks the protocol.
@@ -122,6 +127,10 @@ impl Request {
                 frame.put_u8(*percent);
                 b'%'
             }
+            Self::Notice(text) => {
+                frame.extend_from_slice(shortened(text).as_bytes());
+                b'n'
+            }
             Self::Done { duration_ms } => {
                 frame.put_u64_le(*duration_ms);
                 b'd'
@@ -146,6 +155,7 @@ impl Request {
             b'a' => (1..=MAX_BLOCK).contains(&length),
             b'p' => (9..=MAX_BLOCK + 8).contains(&length),
             b'%' => length == 1,
+            b'n' => length <= MAX_DETAIL,
             b'd' => length == 8,
             b'f' => (1..=MAX_DETAIL + 1).contains(&length),
             _ => false,
@@ -159,6 +169,7 @@ impl Request {
             b'a' => Self::Append(payload),
             b'p' => Self::Patch { offset: payload.get_u64_le(), bytes: payload },
             b'%' => Self::Progress(payload.get_u8().min(100)),
+            b'n' => Self::Notice(printable(&payload)),
             b'd' => Self::Done { duration_ms: payload.get_u64_le() },
             _ => {
                 let place = usize::from(payload.get_u8());
@@ -208,6 +219,7 @@ mod tests {
             block().prop_map(Request::Append),
             (any::<u64>(), block()).prop_map(|(offset, bytes)| Request::Patch { offset, bytes }),
             (0..=100_u8).prop_map(Request::Progress),
+            "[a-z]{0,1024}".prop_map(Request::Notice),
             any::<u64>().prop_map(|duration_ms| Request::Done { duration_ms }),
             (prop::sample::select(&REASONS[..]), "[a-z]{0,1024}")
                 .prop_map(|(reason, detail)| Request::Failed { reason, detail }),

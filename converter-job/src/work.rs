@@ -15,7 +15,7 @@ pub(crate) use source::Source;
 
 use crate::protocol::{Job, PATCHABLE, Request};
 use child::{Child, End};
-use domain::{Failure, Preset, Reason};
+use domain::{Failure, Options, Preset, Reason};
 use std::{cell::Cell, time::Duration};
 use tokio::time::timeout;
 use window::Window;
@@ -27,10 +27,13 @@ const MEMORY_PER_THREAD: u64 = 128 << 20;
 /// Milliseconds of sound that an MP3 may have.
 const LONGEST_MS: u64 = 12 * 3600 * 1000;
 
+/// Lines in the log that one decoder may cause.
+const MOST_NOTICES: u32 = 4;
+
 /// What is to be done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Order {
-    pub(crate) preset: Preset,
+    pub(crate) options: Options,
     /// From now on.
     pub(crate) run_limit: Duration,
     pub(crate) threads: u32,
@@ -74,11 +77,12 @@ impl Order {
     fn job(&self, length: u64) -> Job {
         let memory = MEMORY + MEMORY_PER_THREAD * u64::from(self.threads.saturating_sub(1));
         Job {
-            preset: self.preset,
+            preset: self.options.preset,
             length,
             run_limit_seconds: self.run_limit.as_secs(),
             memory_bytes: if self.more_memory { 2 * memory } else { memory },
             threads: self.threads,
+            allow_truncated: self.options.allow_truncated,
         }
     }
 }
@@ -108,8 +112,8 @@ async fn supervise(
     sink: &mut Sink,
     percent: &Cell<u8>,
 ) -> Verdict {
-    let work =
-        Work { window: Window::new(source), sink, percent, preset: order.preset, written: 0 };
+    let (window, preset) = (Window::new(source), order.options.preset);
+    let work = Work { window, sink, percent, preset, written: 0, notices: 0 };
     match timeout(order.run_limit, work.serve(&mut child)).await {
         Ok(Ok(Some(verdict))) => verdict,
         Ok(Ok(None)) => verdict_of(child.end().await, order),
@@ -139,6 +143,8 @@ struct Work<'a> {
     preset: Preset,
     /// Bytes of the MP3 so far.
     written: u64,
+    /// Notices logged so far.
+    notices: u32,
 }
 
 impl Work<'_> {
@@ -163,6 +169,12 @@ impl Work<'_> {
                     self.sink.patch(offset, bytes).await?;
                 }
                 Request::Progress(percent) => self.percent.set(percent),
+                // A decoder that has been taken over must not fill the log.
+                Request::Notice(text) if self.notices < MOST_NOTICES => {
+                    self.notices += 1;
+                    tracing::warn!(decoder.notice = text, "the decoder has something to say");
+                }
+                Request::Notice(_) => {}
                 Request::Done { duration_ms } => {
                     self.allow(duration_ms)?;
                     return Ok(Some(Verdict::Converted { duration_ms, length: self.written }));

@@ -183,3 +183,26 @@ pub(super) fn tells_duration(input: &Input) -> bool {
     // SAFETY: the context is open.
     unsafe { (*input.as_ptr()).duration_estimation_method != AVFMT_DURATION_FROM_BITRATE }
 }
+
+/// When the first of all its streams begins, in microseconds.
+pub(super) fn start(input: &Input) -> Option<i64> {
+    // SAFETY: the context is open.
+    let start = unsafe { (*input.as_ptr()).start_time };
+    (start != ffi::AV_NOPTS_VALUE).then_some(start)
+}
+
+/// The end of the furthest bytes that the file's index places in a stream.
+pub(super) fn indexed(input: &mut Input, index: usize) -> u64 {
+    let Some(mut stream) = input.stream_mut(index) else {
+        return 0;
+    };
+    // SAFETY: the stream belongs to the open context, which is borrowed mutably; entries up to the
+    // count exist, and are only looked at before the next call.
+    let ends = unsafe {
+        let stream = stream.as_mut_ptr();
+        let entry = |at| ffi::avformat_index_get_entry(stream, at).as_ref();
+        let entries = (0..ffi::avformat_index_get_entries_count(stream)).filter_map(entry);
+        entries.map(|entry| entry.pos.saturating_add(entry.size().into())).max()
+    };
+    ends.and_then(|end| u64::try_from(end).ok()).unwrap_or(0)
+}

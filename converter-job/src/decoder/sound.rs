@@ -2,22 +2,28 @@
 
 use super::{
     Stop,
+    gaps::Gaps,
     libav::{self, Track},
-    limits, track,
+    limits,
+    resample::{Shape, empty},
+    track,
     video::Video,
 };
+use crate::protocol::Job;
 use domain::Reason;
 use ffmpeg_next::{
-    Dictionary, Error, Packet, codec,
+    Dictionary, Error, Packet, Rational, codec,
     codec::packet::side_data,
     decoder,
     error::{EAGAIN, EINVAL, ENOMEM},
-    format::context::Input,
+    format::{Sample, context::Input},
     frame, threading,
 };
 
 /// Times that a demuxer may ask to be called again without giving anything.
 const PATIENCE: u32 = 1000;
+/// The most samples of silence in one frame.
+const SILENT_FRAME: u64 = 4096;
 
 /// One track, being decoded.
 pub(super) struct Sound {
@@ -26,8 +32,14 @@ pub(super) struct Sound {
     /// Read already, and not decoded yet.
     first: Option<Packet>,
     decoder: decoder::Audio,
-    /// Microseconds of sound decoded.
+    /// Microseconds of sound given, silence included.
     decoded_us: u64,
+    gaps: Gaps,
+    /// Samples of silence that go before the frame that waits for them.
+    silence: u64,
+    waiting: Option<frame::Audio>,
+    /// Where the file says that the track ends, in nanoseconds, where that can be relied on.
+    ends: Option<i64>,
     /// Milliseconds in all, where the file says so.
     duration_ms: Option<u64>,
     ended: bool,
@@ -35,14 +47,24 @@ pub(super) struct Sound {
 
 impl Sound {
     /// Opens the track that the `ffmpeg` command would take.
-    pub(super) fn open(video: Video, threads: u32) -> Result<Self, Stop> {
+    ///
+    /// What is known to be `broken` is read no further than its head, unless that was asked for.
+    pub(super) fn open(video: Video, job: &Job, broken: Option<&str>) -> Result<Self, Stop> {
         let mut input = libav::open(video)?;
+        if let (Some(how), false) = (broken, job.allow_truncated) {
+            return Err(Stop::failed(Reason::Truncated, how));
+        }
         // Shapes that the head of the file tells are judged before anything is decoded: at one
         // sample a second, looking alone takes hundreds of megabytes.
         track::check_shapes(&libav::tracks(&input))?;
         libav::look(&mut input)?;
         let tracks = libav::tracks(&input);
         let track = track::choose(&tracks)?;
+        let indexed = libav::indexed(&mut input, track.index);
+        if indexed > job.length && !job.allow_truncated {
+            let how = format!("its index names byte {indexed} of {}", job.length);
+            return Err(Stop::failed(Reason::Truncated, how));
+        }
         libav::keep_only(&mut input, track.index);
         // Looking decodes too, and what it makes of encrypted sound is any shape: that comes first.
         let first = next_packet(&mut input, track.index)?;
@@ -54,16 +76,59 @@ impl Sound {
         if let Some(ms) = duration_ms {
             limits::check_duration(ms)?;
         }
-        let decoder = open_decoder(&input, track, threads)?;
+        let decoder = open_decoder(&input, track, job.threads)?;
         let track = track.index;
-        Ok(Self { input, track, first, decoder, decoded_us: 0, duration_ms, ended: false })
+        let ends = declared_end(&input, track);
+        let gaps = Gaps::new(libav::start(&input).map(|us| us.saturating_mul(1000)));
+        Ok(Self {
+            input,
+            track,
+            first,
+            decoder,
+            decoded_us: 0,
+            gaps,
+            silence: 0,
+            waiting: None,
+            ends,
+            duration_ms,
+            ended: false,
+        })
     }
 
-    /// Decodes the next frame; false at the end. What cannot be decoded is passed over.
+    /// The next frame, decoded or of silence; false at the end. What cannot be decoded is passed
+    /// over.
     pub(super) fn next(&mut self, frame: &mut frame::Audio) -> Result<bool, Stop> {
+        if self.waiting.is_none() {
+            if !self.decode(frame)? {
+                return Ok(false);
+            }
+            self.check(frame)?;
+            let lasts = nanoseconds(frame.samples() as i64, Rational::new(1, rate_of(frame)));
+            let base = self.decoder.packet_time_base();
+            let at = frame.timestamp().map(|at| nanoseconds(at, base));
+            let silence = self.gaps.before(at, lasts).max(0).cast_unsigned();
+            self.silence = silence / 1000 * u64::from(frame.rate()) / 1_000_000;
+            if self.silence > 0 {
+                self.waiting = Some(std::mem::replace(frame, frame::Audio::empty()));
+            }
+        }
+        if let Some(waiting) = &self.waiting {
+            let count = self.silence.min(SILENT_FRAME);
+            self.silence -= count;
+            *frame = match count {
+                0 => self.waiting.take().unwrap_or_else(frame::Audio::empty),
+                count => silent(waiting, count)?,
+            };
+        }
+        self.decoded_us += frame.samples() as u64 * 1_000_000 / u64::from(frame.rate());
+        limits::check_duration(self.decoded_us / 1000)?;
+        Ok(true)
+    }
+
+    fn decode(&mut self, frame: &mut frame::Audio) -> Result<bool, Stop> {
         loop {
             match self.decoder.receive_frame(frame) {
-                Ok(()) if frame.samples() > 0 => return self.count(frame).map(|()| true),
+                Ok(()) if frame.samples() > 0 => return Ok(true),
                 Ok(()) => {}
                 Err(Error::Eof) => return Ok(false),
                 Err(Error::Other { errno: ENOMEM }) => return Err(Stop::Memory),
@@ -73,14 +138,25 @@ impl Sound {
         }
     }
 
-    fn count(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
-        let rate = i32::try_from(frame.rate()).unwrap_or(-1);
+    fn check(&self, frame: &frame::Audio) -> Result<(), Stop> {
+        let rate = rate_of(frame);
         limits::check_shape(rate, frame.channels().into())?;
         if rate == 0 || frame.channels() == 0 {
             return Err(Stop::failed(Reason::NotMedia, "sound without a sample rate or channels"));
         }
-        self.decoded_us += frame.samples() as u64 * 1_000_000 / u64::from(frame.rate());
-        limits::check_duration(self.decoded_us / 1000)
+        Ok(())
+    }
+
+    /// At the end: how much of what the file declared has not come.
+    pub(super) fn shortfall(&self) -> Option<String> {
+        let short = self.ends?.saturating_sub(self.gaps.end());
+        let ms = short / 1_000_000;
+        (short > limits::SHORTFALL).then(|| format!("{ms} ms of its sound are missing at the end"))
+    }
+
+    /// Seconds of gaps in the timestamps that are not filled with silence.
+    pub(super) const fn closed_seconds(&self) -> i64 {
+        self.gaps.closed_seconds()
     }
 
     /// Gives the decoder its next packet, or tells it that there is none.
@@ -134,6 +210,28 @@ fn next_packet(input: &mut Input, track: usize) -> Result<Option<Packet>, Stop> 
     Ok(None)
 }
 
+fn rate_of(frame: &frame::Audio) -> i32 {
+    i32::try_from(frame.rate()).unwrap_or(-1)
+}
+
+/// A time in units of `base`.
+fn nanoseconds(time: i64, base: Rational) -> i64 {
+    let units = i128::from(time) * i128::from(base.numerator()) * 1_000_000_000;
+    let time = units / i128::from(base.denominator().max(1));
+    i64::try_from(time).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Silence of the same shape as a frame.
+fn silent(like: &frame::Audio, samples: u64) -> Result<frame::Audio, Stop> {
+    let shape = Shape::of(like);
+    let mut frame = empty(shape, usize::try_from(samples).unwrap_or(0))?;
+    let level = if matches!(shape.format, Sample::U8(_)) { 0x80 } else { 0 };
+    for plane in 0..frame.planes() {
+        frame.data_mut(plane).fill(level);
+    }
+    Ok(frame)
+}
+
 fn is_encrypted(packet: &Packet) -> bool {
     packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo)
 }
@@ -170,6 +268,15 @@ fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Au
         Error::Other { errno: EINVAL } => unsupported(&format!("its sound is {}", codec.name())),
         error => Stop::failed(Reason::NotMedia, format!("{}: {error}", codec.name())),
     })
+}
+
+/// Where the track ends by the file's own count of its samples, in nanoseconds. Other formats round
+/// it, count their pictures too, or guess.
+fn declared_end(input: &Input, track: usize) -> Option<i64> {
+    let exact = limits::COUNTED.contains(&input.format().name()) && libav::tells_duration(input);
+    let stream = input.stream(track).filter(|stream| exact && stream.duration() > 0)?;
+    let start = Some(stream.start_time()).filter(|start| *start > 0).unwrap_or(0);
+    Some(nanoseconds(start.saturating_add(stream.duration()), stream.time_base()))
 }
 
 /// Milliseconds of sound, where the file says so.

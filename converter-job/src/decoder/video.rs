@@ -43,6 +43,16 @@ impl Video {
         }
     }
 
+    /// Bytes in all.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Has the video end at an earlier byte for whoever reads it.
+    pub(super) fn shorten(&mut self, length: u64) {
+        self.length = self.length.min(length);
+    }
+
     /// What the block holds from the position on.
     fn held(&self) -> &[u8] {
         let within = self.position.checked_sub(self.start);

@@ -6,7 +6,7 @@ use std::{fs::File, io::Write, sync::Arc};
 use tokio::process::Command;
 
 const ORDER: Order = Order {
-    preset: Preset::V2,
+    options: Options { preset: Preset::V2, allow_truncated: false },
     run_limit: Duration::from_secs(60),
     threads: 1,
     more_memory: false,

@@ -23,7 +23,7 @@ fn decoder(length: usize, memory_bytes: u64) -> Child {
     let mut child = program().arg("decode").env_clear().stdin(Stdio::piped()).spawn().unwrap();
     let job = format!(
         "{{\"preset\":\"v2\",\"length\":{length},\"run_limit_seconds\":60,\
-        \"memory_bytes\":{memory_bytes},\"threads\":1}}"
+        \"memory_bytes\":{memory_bytes},\"threads\":1,\"allow_truncated\":false}}"
     );
     child.stdin.as_mut().unwrap().write_all(&frame(b'J', job.as_bytes())).unwrap();
     child

@@ -7,7 +7,9 @@
 )]
 
 mod attempt;
+mod cut;
 mod decoder;
+mod gaps;
 mod local;
 mod material;
 mod program;

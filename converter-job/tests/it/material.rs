@@ -72,7 +72,8 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn ffmpeg(inputs: &[&str], arguments: &str, output: &Path) {
+/// Runs the `ffmpeg` command.
+pub(crate) fn ffmpeg(inputs: &[&str], arguments: &str, output: &Path) {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-y"]).args(inputs).args(arguments.split_whitespace());
     assert!(command.arg(output).status().unwrap().success(), "{command:?}");
