@@ -245,7 +245,7 @@ fn http(server: &Url) -> Result<reqwest::Client, Error> {
 }
 
 /// Whether the address is this machine's own.
-fn is_loopback(server: &Url) -> bool {
+pub(crate) fn is_loopback(server: &Url) -> bool {
     let host = server.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Turns videos into MP3s: on this machine, or through a server.
 #[derive(Debug, Parser)]
-#[command(name = "audio-converter", version, propagate_version = true, after_long_help = HELP)]
+#[command(name = "audio-converter", version, after_long_help = HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -42,6 +42,12 @@ Exit codes:
 
 Results go to standard output, all else to standard error.";
 
+const USERS: &str = "\
+Examples:
+  audio-converter user add ada --role admin
+  audio-converter user passwd
+  audio-converter user disable bob";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Converts videos to MP3s.
@@ -68,7 +74,7 @@ enum Command {
     #[command(subcommand)]
     Token(token::Command),
     /// Accounts.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = USERS)]
     User(user::Command),
     /// Runs the whole system in this process.
     Serve(serve::Arguments),

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 pub(crate) struct Config {
     /// The server to talk to; none means this machine.
     pub(crate) server: Option<Url>,
-    /// The folder of the stored logins.
-    pub(crate) folder: PathBuf,
+    /// The folder of the stored logins; none where there is no home.
+    pub(crate) folder: Option<PathBuf>,
     /// How to sign in.
     pub(crate) credentials: Option<Credentials>,
     /// The converter program.
@@ -72,7 +72,7 @@ impl Config {
         let home = settings.optional("XDG_CONFIG_HOME").filter(|home: &PathBuf| home.is_absolute());
         let home = home.or_else(|| Some(settings.optional::<PathBuf>("HOME")?.join(".config")));
         let config = Self {
-            folder: home.unwrap_or_default().join("audio-converter"),
+            folder: home.map(|home| home.join("audio-converter")),
             server: settings.optional("AUDIO_CONVERTER_SERVER"),
             credentials,
             converter_job: settings.optional("CONVERTER_JOB"),

@@ -11,6 +11,7 @@ use crate::{
 use clap::builder::PossibleValuesParser;
 use domain::State;
 use jiff::{SignedDuration, Timestamp};
+use std::num::NonZero;
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -27,8 +28,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
     /// At most so many.
-    #[arg(long, default_value_t = 20)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value = "20")]
+    limit: NonZero<usize>,
     /// As many as there are.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
@@ -43,7 +44,7 @@ const PAGE: usize = 100;
 /// Prints the list.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
     let client = arguments.server.signed_in(context).await?;
-    let limit = if arguments.all { usize::MAX } else { arguments.limit };
+    let limit = if arguments.all { usize::MAX } else { arguments.limit.get() };
     let list = conversions(&client, arguments.state.as_deref(), arguments.since, limit).await?;
     let terminal = &context.terminal;
     match (arguments.json, list.items.is_empty()) {

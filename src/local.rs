@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     target::Target,
     terminal::{Bar, Scale},
+    unit,
 };
 use domain::{Exit, Options};
 use rustix::process::{Pid, Signal, kill_process};
@@ -45,7 +46,7 @@ pub(crate) async fn convert(
     let part = target.part()?;
     let mut command = command(program, video, options, part.path())?;
     let mut child = command.spawn().map_err(|cause| missing(program, &cause))?;
-    let bar = context.terminal.bar(format!("converting {}", video.display()), Scale::Percent);
+    let bar = context.terminal.bar(format!("converting {}", unit::path(video)), Scale::Percent);
     let (progress, process) = (child.stdout.take(), child.id());
     let work = async { tokio::join!(child.wait_with_output(), show(progress, &bar)).0 };
     let mut work = pin!(work);
@@ -107,7 +108,7 @@ fn missing(program: &Path, cause: &io::Error) -> Error {
 }
 
 fn failed(video: &Path, output: &Output) -> Error {
-    let (video, words) = (video.display(), last_words(output));
+    let (video, words) = (unit::path(video), last_words(output));
     // "CODE: SENTENCE" becomes what a server's answer looks like.
     let told = words.split_once(": ").filter(|_| {
         let exit = output.status.code().map(Exit::from_code);
@@ -115,7 +116,7 @@ fn failed(video: &Path, output: &Output) -> Error {
     });
     match told {
         Some((code, message)) => {
-            Error::Video { name: video.to_string(), code: code.into(), message: message.into() }
+            Error::Video { name: video, code: code.into(), message: message.into() }
         }
         None => Error::failed(format!(
             "{video} was not converted. The converter ended with {}: {words}",

@@ -1,7 +1,7 @@
 //! `login` and `logout`: what this machine remembers of a server.
 
 use crate::{
-    client::{Client, Error as ClientError, Me, name},
+    client::{Client, Error as ClientError, Me, is_loopback, name},
     command::Context,
     config::Credentials,
     error::Error,
@@ -43,6 +43,12 @@ pub(crate) struct Logout {
 /// Signs in.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
     let server = arguments.server.chosen(context)?;
+    if server.scheme() == "http" && !is_loopback(&server) {
+        context.terminal.note(format!(
+            "{} is not encrypted: whoever is in between reads what is sent.",
+            name(&server)
+        ));
+    }
     let (user, client) = if arguments.token_stdin {
         let token = Credentials::Token(password::line("token").await?);
         let client = server::sign_in(server.clone(), Some(token), context).await?;
@@ -64,7 +70,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         context.terminal.say(token.expose_secret());
         return Ok(());
     }
-    Logins::read(&context.config.folder)?.add(&server, user.clone(), token)?;
+    Logins::read(context.config.folder.as_deref())?.add(&server, user.clone(), token)?;
     context.terminal.note(format!("Signed in to {} as {user}.", name(&server)));
     if context.config.credentials.is_some() {
         context.terminal.note(
@@ -105,7 +111,7 @@ async fn with_password(
 /// Forgets a login.
 pub(crate) fn logout(arguments: &Logout, context: &Context) -> Result<(), Error> {
     let server = arguments.server.chosen(context)?;
-    let known = Logins::read(&context.config.folder)?.remove(&server)?;
+    let known = Logins::read(context.config.folder.as_deref())?.remove(&server)?;
     let server = name(&server);
     context.terminal.note(if known {
         format!("The login at {server} is forgotten.")

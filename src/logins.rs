@@ -36,7 +36,8 @@ const FOLDER: u32 = 0o700;
 
 impl Logins {
     /// Reads what is stored in `folder`; nothing where there is nothing.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(folder: Option<&Path>) -> Result<Self, Error> {
+        let Some(folder) = folder else { return Ok(Self::default()) };
         let path = folder.join("logins.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -83,6 +84,11 @@ impl Logins {
     }
 
     fn write(&self) -> Result<(), Error> {
+        if self.path.as_os_str().is_empty() {
+            return Err(Error::Usage(
+                "there is no place to remember a login: set HOME or XDG_CONFIG_HOME".to_owned(),
+            ));
+        }
         let write = || {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             DirBuilder::new().recursive(true).mode(FOLDER).create(folder)?;
@@ -133,18 +139,18 @@ mod tests {
         let folder = root.path().join("audio-converter");
         let (one, other): (Url, Url) =
             ("https://a.example/".parse().unwrap(), "https://a.example:8443".parse().unwrap());
-        Logins::read(&folder).unwrap().add(&one, "ada".into(), &"t1".into()).unwrap();
-        Logins::read(&folder).unwrap().add(&other, "bob".into(), &"t2".into()).unwrap();
+        Logins::read(Some(&folder)).unwrap().add(&one, "ada".into(), &"t1".into()).unwrap();
+        Logins::read(Some(&folder)).unwrap().add(&other, "bob".into(), &"t2".into()).unwrap();
         let file = folder.join("logins.json");
         assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
         fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-        let mut logins = Logins::read(&folder).unwrap();
+        let mut logins = Logins::read(Some(&folder)).unwrap();
         assert_eq!(mode(&file), 0o600, "a wider mode was left");
         let written: Url = "HTTPS://A.example:443".parse().unwrap();
         assert_eq!(logins.token(&written).unwrap().expose_secret(), "t1");
         assert_eq!(logins.newest(), Some(other.clone()));
         assert!(logins.remove(&other).unwrap() && !logins.remove(&other).unwrap());
-        let logins = Logins::read(&folder).unwrap();
+        let logins = Logins::read(Some(&folder)).unwrap();
         assert!(logins.newest().is_none() && logins.token(&other).is_none());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "a temporary file was left");
     }

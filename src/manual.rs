@@ -43,24 +43,31 @@ fn page() -> io::Result<Vec<u8>> {
     for command in program.get_subcommands() {
         section(command, &mut text)?;
     }
-    man.render_extra_section(&mut text)?;
+    notes(&man, ".SH NOTES", &mut text)?;
     Ok(text)
 }
 
 fn section(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
-    let name = command.get_display_name().unwrap_or(command.get_name()).replacen('-', " ", 2);
-    let name = name.replacen("audio converter", "audio-converter", 1);
+    let name = command.get_bin_name().unwrap_or(command.get_name());
     writeln!(text, ".SH \"{}\"", name.to_uppercase())?;
     let (man, mut part) = (Man::new(command.clone()), Vec::new());
     man.render_description_section(&mut part)?;
     man.render_synopsis_section(&mut part)?;
     man.render_options_section(&mut part)?;
-    if command.get_after_long_help().is_some() {
-        man.render_extra_section(&mut part)?;
-    }
     // A command's sections stand below the command.
     text.write_all(String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ").as_bytes())?;
+    if command.get_after_long_help().is_some() {
+        notes(&man, ".SS NOTES", text)?;
+    }
     command.get_subcommands().try_for_each(|below| section(below, text))
+}
+
+/// The end of the help, whose lines are lines.
+fn notes(man: &Man, head: &str, text: &mut Vec<u8>) -> io::Result<()> {
+    let mut notes = Vec::new();
+    man.render_extra_section(&mut notes)?;
+    let notes = String::from_utf8_lossy(&notes).replace(".SH EXTRA", &format!("{head}\n.nf"));
+    writeln!(text, "{}\n.fi", notes.trim_end())
 }
 
 fn print(text: &[u8]) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// How a command gets its password.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Password {
-    /// Read the password from standard input, one line.
+    /// Read the password from standard input, one line; to change your own the current one first.
     #[arg(long)]
     password_stdin: bool,
 }

@@ -63,10 +63,11 @@ pub(crate) async fn upload(
         |cause: std::io::Error| Error::failed(format!("cannot read {}: {cause}", video.display()));
     let length = tokio::fs::metadata(video).await.map_err(fault)?.len();
     let name = video.file_name().unwrap_or_default().to_string_lossy();
+    let shown = unit::path(name.as_ref().as_ref());
     // Made once: a repetition after a lost answer finds what the first one made.
     let key = Uuid::now_v7().to_string();
     let upload = Upload { name: &name, options, key: &key, length };
-    let bar = terminal.bar(format!("uploading {name}"), Scale::Bytes(length));
+    let bar = terminal.bar(format!("uploading {shown}"), Scale::Bytes(length));
     let accepted = patiently(
         Patience::Long,
         |error, pause| retried(&bar, error, pause),

@@ -14,7 +14,7 @@ use reqwest::Url;
 #[derive(Debug, Default, clap::Args)]
 #[group(id = "which-server")]
 pub(crate) struct Server {
-    /// The server's address [default: AUDIO_CONVERTER_SERVER].
+    /// The server [default: AUDIO_CONVERTER_SERVER, else the last login's; for convert this machine].
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
 }
@@ -29,7 +29,7 @@ impl Server {
     pub(crate) fn chosen(&self, context: &Context) -> Result<Url, Error> {
         let named = match self.named(context) {
             Some(server) => Some(server),
-            None => Logins::read(&context.config.folder)?.newest(),
+            None => Logins::read(context.config.folder.as_deref())?.newest(),
         };
         let server = named.ok_or_else(|| {
             Error::Usage(
@@ -58,7 +58,9 @@ impl Server {
         let server = self.chosen(context)?;
         let credentials = match &context.config.credentials {
             Some(credentials) => Some(credentials.clone()),
-            None => Logins::read(&context.config.folder)?.token(&server).map(Credentials::Stored),
+            None => Logins::read(context.config.folder.as_deref())?
+                .token(&server)
+                .map(Credentials::Stored),
         };
         sign_in(server, credentials, context).await
     }

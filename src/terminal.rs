@@ -111,7 +111,10 @@ impl Terminal {
             return None;
         }
         self.bars.suspend(|| drop(write!(io::stderr().lock(), "{prompt}")));
-        stdin_line().await
+        let unanswered = Unanswered;
+        let line = stdin_line().await;
+        std::mem::forget(unanswered);
+        line
     }
 
     /// Asks for a line that nobody may see; none when nobody is there to answer.
@@ -129,16 +132,16 @@ impl Terminal {
         let (length, template) = match scale {
             Scale::Bytes(length) => (
                 length,
-                "{prefix} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg}",
+                "[{bar:20}] {decimal_bytes:>9} of {decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg}",
             ),
-            Scale::Percent => (100, "{prefix} [{bar:30}] {pos:>3} % {wide_msg}"),
+            Scale::Percent => (100, "[{bar:20}] {pos:>3} %  {wide_msg}"),
         };
         // The template is a constant; a bar in the default style is better than none.
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(length)
             .with_style(style.progress_chars("=> "))
-            .with_prefix(label.clone());
+            .with_message(label.clone());
         let bar = match self.footer.get() {
             Some(footer) => self.bars.insert_before(footer, bar),
             None => self.bars.add(bar),
@@ -183,10 +186,12 @@ impl Bar {
     /// Says something beside the bar, for as long as it is true.
     pub(crate) fn remark(&self, text: impl Into<String>) {
         let text = text.into();
-        if !self.0.terminal.live && !text.is_empty() && self.0.bar.message() != text {
-            self.0.terminal.note(format!("{}: {text}", self.0.label));
+        let label = &self.0.label;
+        let message = if text.is_empty() { label.clone() } else { format!("{label}: {text}") };
+        if !self.0.terminal.live && !text.is_empty() && self.0.bar.message() != message {
+            self.0.terminal.note(&message);
         }
-        self.0.bar.set_message(text);
+        self.0.bar.set_message(message);
     }
 }
 
@@ -217,6 +222,15 @@ pub(crate) async fn stdin_line() -> Option<String> {
         Some(line.trim_end_matches(['\r', '\n']).to_owned())
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// A question that was called off: what follows begins a line of its own.
+struct Unanswered;
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let _ = writeln!(io::stderr().lock());
+    }
 }
 
 /// The terminal shows nothing of what is typed, until this is dropped: also by a signal.

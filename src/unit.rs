@@ -1,7 +1,12 @@
 //! Numbers as people read them.
 
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
+
+/// A file's path; what it may hold beside letters does nothing to a terminal.
+pub(crate) fn path(path: &Path) -> String {
+    path.to_string_lossy().replace(char::is_control, "?")
+}
 
 /// `4711` is `4.7 kB`.
 pub(crate) fn bytes(count: u64) -> String {

@@ -16,7 +16,7 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-/// What to do with accounts.
+/// Which account.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Of {
     #[command(flatten)]
@@ -68,7 +68,6 @@ pub(crate) enum Command {
         server: Server,
         /// The account [default: yours].
         name: Option<String>,
-        /// Read the passwords from standard input, one a line: for your own the current and the new.
         #[command(flatten)]
         password: Password,
     },
@@ -157,7 +156,7 @@ async fn own_password(client: &Client, password: Password, context: &Context) ->
         let account = Credentials::Account { user: name.clone(), password: new };
         let again = server::sign_in(client.server().clone(), Some(account), context).await?;
         if let Some(token) = again.token() {
-            Logins::read(&context.config.folder)?.add(client.server(), name, token)?;
+            Logins::read(context.config.folder.as_deref())?.add(client.server(), name, token)?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::{
     terminal::Terminal,
 };
 use domain::ConversionId;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// One conversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,15 @@ impl FromStr for Which {
     }
 }
 
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("@latest"),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
 impl Which {
     /// The conversion as it is now.
     pub(crate) async fn find(self, client: &Client) -> Result<Conversion, Error> {
@@ -47,7 +56,7 @@ impl Which {
 }
 
 /// Does `act` for each of `things`; one that fails does not stop the others.
-pub(crate) async fn each<T, R>(
+pub(crate) async fn each<T: fmt::Display, R>(
     things: &[T],
     terminal: &Terminal,
     what: &'static str,
@@ -59,7 +68,7 @@ pub(crate) async fn each<T, R>(
             Ok(result) => done.push(result),
             Err(error) => {
                 if things.len() > 1 {
-                    terminal.note(format!("audio-converter: {error}"));
+                    terminal.note(format!("audio-converter: {thing}: {error}"));
                 }
                 failed.push(error);
             }

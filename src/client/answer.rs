@@ -36,6 +36,12 @@ pub(crate) struct Conversion {
     rest: Map<String, Value>,
 }
 
+impl std::fmt::Display for Conversion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
 /// An MP3.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Mp3 {

@@ -34,7 +34,7 @@ pub(crate) struct Item {
 }
 
 /// A video that was found, before its MP3 has a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Found {
     video: PathBuf,
     /// The folder of its MP3.
@@ -114,14 +114,12 @@ fn named(found: Vec<Found>) -> Result<Vec<Item>, Error> {
     for video in beside.chain(found.iter().map(|each| each.video.clone())) {
         bearers.entry(video.with_extension("")).or_default().insert(video);
     }
-    let mut plain: Vec<(Found, OsString)> = Vec::new();
-    for each in found {
+    let mut plain = Vec::new();
+    // The same video twice is one.
+    for each in found.into_iter().collect::<HashSet<_>>() {
         let alone = bearers.get(&each.video.with_extension("")).is_none_or(|all| all.len() < 2);
         let name = name(&each.video, each.video.extension().filter(|_| !alone));
-        // The same video twice is one.
-        if !plain.iter().any(|(other, _)| *other == each) {
-            plain.push((each, name));
-        }
+        plain.push((each, name));
     }
     let mut count: HashMap<PathBuf, usize> = HashMap::new();
     plain.iter().for_each(|(each, name)| *count.entry(each.folder.join(name)).or_default() += 1);

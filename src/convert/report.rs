@@ -60,7 +60,7 @@ impl<'a> Report<'a> {
         if self.json {
             self.terminal.say(line(item, &end));
         }
-        let (video, mp3) = (item.video.display(), item.mp3.display());
+        let (video, mp3) = (unit::path(&item.video), unit::path(&item.mp3));
         match end {
             Ok(End::Converted(done)) => {
                 self.converted += 1;
@@ -74,6 +74,11 @@ impl<'a> Report<'a> {
                 if !self.quiet {
                     self.say(format!("{video} -> {mp3}  skipped, it is there (-y replaces it)"));
                 }
+            }
+            // Of the others each names its file.
+            Err(Error::Client(error)) if self.all > 1 => {
+                self.terminal.note(format!("audio-converter: {video}: {error}"));
+                self.failed.push(Error::Client(error));
             }
             Err(error) => self.fault(error),
         }
@@ -117,13 +122,14 @@ impl<'a> Report<'a> {
     fn counts(&self) -> String {
         let lost = |error: &&Error| matches!(error, Error::Interrupted);
         let interrupted = self.failed.iter().filter(lost).count();
-        let (converted, skipped) = (self.converted, self.skipped);
-        let failed = self.failed.len() - interrupted;
-        let mut counts = format!("{converted} converted, {skipped} skipped, {failed} failed");
-        if interrupted > 0 {
-            counts += &format!(", {interrupted} called off");
-        }
-        counts
+        let others = [
+            (self.skipped, "skipped"),
+            (self.failed.len() - interrupted, "failed"),
+            (interrupted, "called off"),
+        ];
+        let others = others.iter().filter(|(count, _)| *count > 0);
+        let others: String = others.map(|(count, what)| format!(", {count} {what}")).collect();
+        format!("{} converted{others}", self.converted)
     }
 }
 
