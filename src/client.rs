@@ -7,27 +7,29 @@ mod answer;
 mod error;
 mod patience;
 
-pub(crate) use answer::{Conversion, List, Mp3};
-pub(crate) use error::Error;
+pub(crate) use answer::{Account, ApiToken, Conversion, List, Me, Mp3};
+pub(crate) use error::{Error, name};
 pub(crate) use patience::{Patience, patiently};
 
 use crate::config::Credentials;
 use bytes::Bytes;
-use domain::{ConversionId, Preset, State};
+use domain::{ConversionId, Options};
 use reqwest::{
-    Body, RequestBuilder, Response, Url,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    Body, Method, RequestBuilder, Response, StatusCode, Url,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::{net::IpAddr, time::Duration};
 use tokio::time::timeout;
 
-/// A signed-in client of one server.
+/// A client of one server.
 pub(crate) struct Client {
     http: reqwest::Client,
     server: Url,
-    token: SecretString,
+    credentials: Option<Credentials>,
+    token: Option<SecretString>,
 }
 
 /// One upload.
@@ -35,50 +37,107 @@ pub(crate) struct Upload<'a> {
     /// What the video is called.
     pub(crate) name: &'a str,
     /// How to convert it.
-    pub(crate) preset: Preset,
+    pub(crate) options: &'a Options,
     /// The same for every repetition of this upload.
     pub(crate) key: &'a str,
     /// Bytes in all.
     pub(crate) length: u64,
 }
 
+/// A conversion as it is, or that it is as it was.
+pub(crate) enum Look {
+    /// What is new, and the tag by which the server knows it again, where it has tags.
+    New(Box<Conversion>, Option<String>),
+    /// Nothing.
+    Same,
+}
+
 /// For an answer without a file in it.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Without any byte from the other side.
 const SILENCE: Duration = Duration::from_secs(60);
+/// What the server may take to tell of something new.
+const WAIT_SECONDS: u64 = 30;
 
 impl Client {
-    /// Signs in, or takes the token that there is.
+    /// Signs in, or takes the token that there is, or goes on as nobody.
     pub(crate) async fn sign_in(
         server: Url,
-        credentials: Option<&Credentials>,
+        credentials: Option<Credentials>,
     ) -> Result<Self, Error> {
         let http = http(&server)?;
-        let token = match credentials {
-            None => {
-                return Err(Error::NotSignedIn(format!(
-                    "{} wants to know who you are. Set AUDIO_CONVERTER_USER and \
-                     AUDIO_CONVERTER_PASSWORD, or AUDIO_CONVERTER_TOKEN",
-                    error::name(&server)
-                )));
-            }
-            Some(Credentials::Token(token)) => token.clone(),
+        let mut client = Self { http, server, credentials: credentials.clone(), token: None };
+        client.token = match credentials {
+            None => None,
+            Some(Credentials::Token(token) | Credentials::Stored(token)) => Some(token),
             Some(Credentials::Account { user, password }) => {
-                let request = http
-                    .post(at(&server, &["login"]))
-                    .basic_auth(user, Some(password.expose_secret()));
-                let answer = answered(&server, request.timeout(ANSWER_TIME)).await?;
-                let token =
-                    answer.text().await.map_err(|cause| Error::unreachable(&server, &cause))?;
-                token.trim().into()
+                let url = at(&client.server, &["login"]);
+                let request =
+                    client.http.post(url).basic_auth(user, Some(password.expose_secret()));
+                let answer = client.answered(request.timeout(ANSWER_TIME)).await?;
+                let token = answer.text().await;
+                let token = token.map_err(|cause| Error::unreachable(&client.server, &cause))?;
+                Some(token.trim().into())
             }
         };
-        Ok(Self { http, server, token })
+        Ok(client)
     }
 
     /// The token that requests carry.
-    pub(crate) const fn token(&self) -> &SecretString {
-        &self.token
+    pub(crate) const fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+
+    /// Whether the requests come from the login that this machine remembers.
+    pub(crate) const fn is_stored(&self) -> bool {
+        matches!(self.credentials, Some(Credentials::Stored(_)))
+    }
+
+    /// The server's address.
+    pub(crate) const fn server(&self) -> &Url {
+        &self.server
+    }
+
+    /// Reads; tries again where that may help.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, Error> {
+        let mut url = at(&self.server, path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let ask = async || self.read(self.http.get(url.clone()).timeout(ANSWER_TIME)).await;
+        patiently(Patience::Short, |_, _| {}, ask).await
+    }
+
+    /// Makes something, once: under the same `key` the server does it once however often it is asked.
+    pub(crate) async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        key: &str,
+    ) -> Result<T, Error> {
+        let url = at(&self.server, path);
+        let ask = async || {
+            let request = self.http.post(url.clone()).header("Idempotency-Key", key);
+            self.read(request.timeout(ANSWER_TIME)).await
+        };
+        patiently(Patience::Short, |_, _| {}, ask).await
+    }
+
+    /// Changes something, where a repetition might do harm; null where the server says only yes.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&impl Serialize>,
+    ) -> Result<Value, Error> {
+        let mut request = self.http.request(method, at(&self.server, path)).timeout(ANSWER_TIME);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.read(request).await
     }
 
     /// Uploads a video and asks for its conversion.
@@ -90,7 +149,10 @@ impl Client {
         let mut url = at(&self.server, &["v1", "videos"]);
         url.query_pairs_mut()
             .append_pair("name", upload.name)
-            .append_pair("preset", upload.preset.name());
+            .append_pair("preset", upload.options.preset.name());
+        if upload.options.allow_truncated {
+            url.query_pairs_mut().append_pair("allow_truncated", "true");
+        }
         let request = self
             .http
             .post(url)
@@ -104,22 +166,26 @@ impl Client {
 
     /// One conversion.
     pub(crate) async fn conversion(&self, id: ConversionId) -> Result<Conversion, Error> {
-        let url = at(&self.server, &["v1", "conversions", &id.to_string()]);
-        self.read(self.http.get(url).timeout(ANSWER_TIME)).await
+        self.get(&["v1", "conversions", &id.to_string()], &[]).await
     }
 
-    /// The newest conversions, in one state or in any.
-    pub(crate) async fn conversions(
-        &self,
-        state: Option<State>,
-        limit: u32,
-    ) -> Result<List, Error> {
-        let mut url = at(&self.server, &["v1", "conversions"]);
-        url.query_pairs_mut().append_pair("limit", &limit.to_string());
-        if let Some(state) = state {
-            url.query_pairs_mut().append_pair("state", state.as_str());
+    /// One conversion as soon as it differs from what `tag` stands for; a while later where it
+    /// does not. A server without tags answers at once.
+    pub(crate) async fn look(&self, id: ConversionId, tag: Option<&str>) -> Result<Look, Error> {
+        let mut url = at(&self.server, &["v1", "conversions", &id.to_string()]);
+        let mut limit = ANSWER_TIME;
+        if tag.is_some() {
+            url.query_pairs_mut().append_pair("wait", &WAIT_SECONDS.to_string());
+            limit += Duration::from_secs(WAIT_SECONDS);
         }
-        self.read(self.http.get(url).timeout(ANSWER_TIME)).await
+        let request = self.http.get(url).timeout(limit);
+        let request = tag.into_iter().fold(request, |asked, tag| asked.header(IF_NONE_MATCH, tag));
+        let answer = self.answered(request).await?;
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Look::Same);
+        }
+        let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        Ok(Look::New(Box::new(self.parsed(answer).await?), tag))
     }
 
     /// The MP3 of a conversion, as an answer whose body is still to come.
@@ -139,25 +205,31 @@ impl Client {
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
         let answer = self.answered(request).await?;
+        self.parsed(answer).await
+    }
+
+    async fn parsed<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Error> {
         let bytes =
             answer.bytes().await.map_err(|cause| Error::unreachable(&self.server, &cause))?;
-        serde_json::from_slice(&bytes).map_err(|cause| Error::Strange {
+        let json = if bytes.is_empty() { b"null" } else { bytes.as_ref() };
+        serde_json::from_slice(json).map_err(|cause| Error::Strange {
             server: error::name(&self.server),
             cause: cause.to_string(),
         })
     }
 
-    async fn answered(&self, request: RequestBuilder) -> Result<Response, Error> {
-        answered(&self.server, request.bearer_auth(self.token.expose_secret())).await
+    async fn answered(&self, mut request: RequestBuilder) -> Result<Response, Error> {
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let answer =
+            request.send().await.map_err(|cause| Error::unreachable(&self.server, &cause))?;
+        let fine = answer.status().is_success() || answer.status() == StatusCode::NOT_MODIFIED;
+        if fine {
+            return Ok(answer);
+        }
+        Err(Error::refused(&self.server, self.credentials.as_ref(), answer).await)
     }
-}
-
-async fn answered(server: &Url, request: RequestBuilder) -> Result<Response, Error> {
-    let answer = request.send().await.map_err(|cause| Error::unreachable(server, &cause))?;
-    if answer.status().is_success() {
-        return Ok(answer);
-    }
-    Err(Error::refused(server, answer).await)
 }
 
 fn http(server: &Url) -> Result<reqwest::Client, Error> {
@@ -173,7 +245,7 @@ fn http(server: &Url) -> Result<reqwest::Client, Error> {
 }
 
 /// Whether the address is this machine's own.
-fn is_loopback(server: &Url) -> bool {
+pub(crate) fn is_loopback(server: &Url) -> bool {
     let host = server.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

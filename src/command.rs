@@ -1,41 +1,89 @@
 //! The commands, and the way from a parsed command line to the one that runs.
 
 use crate::{
-    config::Config, convert, download, error::Error, list, login, serve, status,
-    terminal::Terminal, trial,
+    change, config::Config, convert, download, error::Error, list, login, manual, serve, status,
+    terminal::Terminal, token, trial, user,
 };
 use clap::{Parser, Subcommand};
 use process::{LogFormat, shutdown_on_signal};
 use tokio_util::sync::CancellationToken;
 
-/// Turns videos into MP3s.
-///
-/// With a server (--server or AUDIO_CONVERTER_SERVER) videos are uploaded to it; it wants
-/// AUDIO_CONVERTER_USER and AUDIO_CONVERTER_PASSWORD, or AUDIO_CONVERTER_TOKEN. Without a server
-/// they are converted on this machine.
+/// Turns videos into MP3s: on this machine, or through a server.
 #[derive(Debug, Parser)]
-#[command(name = "audio-converter", version, propagate_version = true)]
+#[command(name = "audio-converter", version, after_long_help = HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+const HELP: &str = "\
+Examples:
+  audio-converter convert film.mp4                  # here, without a server
+  audio-converter convert ~/films -o ~/music        # a whole tree, on all cores
+  audio-converter login --server https://audio.example.org
+  audio-converter convert film.mp4 --server https://audio.example.org
+  audio-converter list --state failed --since 2d
+  audio-converter retry --failed
+
+Environment:
+  AUDIO_CONVERTER_SERVER    the server; else that of the last login (convert: this machine)
+  AUDIO_CONVERTER_TOKEN     a token, as from `token create`; wins over the account
+  AUDIO_CONVERTER_USER, AUDIO_CONVERTER_PASSWORD (or AUDIO_CONVERTER_PASSWORD_FILE)
+                            the account; wins over a stored login
+  CONVERTER_JOB             the converter-job program, where it does not lie beside this one
+  LOG, NO_COLOR             what is logged, as in info; no colour
+
+Exit codes:
+  0    done
+  1    something failed
+  2    the call was wrong; nothing was done
+  4    not signed in
+  130  interrupted
+
+Results go to standard output, all else to standard error.";
+
+const USERS: &str = "\
+Examples:
+  audio-converter user add ada --role admin
+  audio-converter user passwd
+  audio-converter user disable bob";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Converts videos to MP3s.
     Convert(convert::Arguments),
+    /// Lists your conversions, newest first.
+    #[command(visible_alias = "ls")]
+    List(list::Arguments),
+    /// Shows conversions, or waits for them.
+    Status(status::Arguments),
+    /// Downloads the MP3s of conversions.
+    Download(download::Arguments),
+    /// Converts again what failed or was cancelled.
+    Retry(change::Retry),
+    /// Calls conversions off.
+    Cancel(change::Cancel),
+    /// Deletes the videos of conversions, with their conversions and MP3s.
+    #[command(visible_alias = "rm")]
+    Delete(change::Delete),
+    /// Signs in to a server, and remembers it.
+    Login(login::Arguments),
+    /// Forgets the login at a server.
+    Logout(login::Logout),
+    /// Personal API tokens, for scripts.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Accounts.
+    #[command(subcommand, after_long_help = USERS)]
+    User(user::Command),
     /// Runs the whole system in this process.
     Serve(serve::Arguments),
     /// Shows the whole system at work on one video: starts it, converts over REST, ends it.
     Try(trial::Arguments),
-    /// Lists your conversions, newest first.
-    List(list::Arguments),
-    /// Shows one conversion.
-    Status(status::Arguments),
-    /// Downloads the MP3 of a conversion.
-    Download(download::Arguments),
-    /// Prints a token for AUDIO_CONVERTER_TOKEN.
-    Login(login::Arguments),
+    /// Prints what makes a shell complete these commands.
+    Completions(manual::Completions),
+    /// Prints the manual page.
+    Man,
 }
 
 /// What every command gets.
@@ -73,14 +121,22 @@ async fn dispatch(command: Command, config: Config) -> Result<(), Error> {
         .map_err(|cause| Error::failed(format!("cannot listen to signals: {cause}")))?;
     let context = Context { config, terminal: Terminal::new(), token };
     match command {
-        // These two tidy up by themselves when the token is cancelled.
+        // These tidy up by themselves when the token is cancelled.
         Command::Serve(arguments) => serve::run(&arguments, &context).await,
         Command::Try(arguments) => trial::run(&arguments, &context).await,
-        Command::Convert(arguments) => ended(&context, convert::run(&arguments, &context)).await,
+        Command::Convert(arguments) => convert::run(&arguments, &context).await,
         Command::List(arguments) => ended(&context, list::run(&arguments, &context)).await,
         Command::Status(arguments) => ended(&context, status::run(&arguments, &context)).await,
         Command::Download(arguments) => ended(&context, download::run(&arguments, &context)).await,
+        Command::Retry(arguments) => ended(&context, change::retry(&arguments, &context)).await,
+        Command::Cancel(arguments) => ended(&context, change::cancel(&arguments, &context)).await,
+        Command::Delete(arguments) => ended(&context, change::delete(&arguments, &context)).await,
         Command::Login(arguments) => ended(&context, login::run(&arguments, &context)).await,
+        Command::Logout(arguments) => login::logout(&arguments, &context),
+        Command::Token(command) => ended(&context, token::run(&command, &context)).await,
+        Command::User(command) => ended(&context, user::run(&command, &context)).await,
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man => manual::man(),
     }
 }
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `AUDIO_CONVERTER_SERVER` | the server's address, as `https://audio.example.org` |
 //! | `AUDIO_CONVERTER_USER`, `AUDIO_CONVERTER_PASSWORD` | the account to sign in with; the password may stand in the file that `AUDIO_CONVERTER_PASSWORD_FILE` names |
-//! | `AUDIO_CONVERTER_TOKEN` | a token from `audio-converter login`; wins over the account |
+//! | `AUDIO_CONVERTER_TOKEN` | a token from `audio-converter token create`; wins over the account, as both win over a stored login |
+//! | `XDG_CONFIG_HOME`, else `HOME` | where `audio-converter/logins.json` lies; `HOME/.config` |
 //! | `CONVERTER_JOB` | the `converter-job` program, where it does not lie beside this one |
 //! | `LOG` | what is logged to standard error, as in `info,dispatcher=debug` |
 
@@ -18,6 +19,8 @@ use std::path::PathBuf;
 pub(crate) struct Config {
     /// The server to talk to; none means this machine.
     pub(crate) server: Option<Url>,
+    /// The folder of the stored logins; none where there is no home.
+    pub(crate) folder: Option<PathBuf>,
     /// How to sign in.
     pub(crate) credentials: Option<Credentials>,
     /// The converter program.
@@ -29,8 +32,10 @@ pub(crate) struct Config {
 /// How to sign in.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
-    /// A token that `login` printed.
+    /// A token from the environment.
     Token(SecretString),
+    /// The token of a stored login.
+    Stored(SecretString),
     /// An account.
     Account {
         /// Its name.
@@ -63,7 +68,11 @@ impl Config {
                 None
             }
         };
+        // A relative one is to be ignored, says the convention.
+        let home = settings.optional("XDG_CONFIG_HOME").filter(|home: &PathBuf| home.is_absolute());
+        let home = home.or_else(|| Some(settings.optional::<PathBuf>("HOME")?.join(".config")));
         let config = Self {
+            folder: home.map(|home| home.join("audio-converter")),
             server: settings.optional("AUDIO_CONVERTER_SERVER"),
             credentials,
             converter_job: settings.optional("CONVERTER_JOB"),

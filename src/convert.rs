@@ -1,39 +1,54 @@
-//! `convert`: from video files to MP3 files, through a server or on this machine.
+//! `convert`: from video files to MP3 files, on this machine or through a server.
+
+mod plan;
+mod report;
 
 use crate::{
     client::Client,
     command::Context,
-    error::Error,
-    local, program, remote, server,
-    target::{Existing, Target, is_folder, place},
-    unit,
+    error::{Error, verdict},
+    local, program, remote,
+    server::Server,
+    target::{Existing, Target, place},
 };
-use domain::Preset;
+use domain::{ConversionId, Options, Preset};
 use futures::{StreamExt, stream};
-use reqwest::Url;
+use plan::{Item, doubt, plan};
+use report::{Done, End, Report};
 use std::{
-    collections::HashSet,
+    cell::Cell,
+    fs,
+    num::NonZero,
     path::{Path, PathBuf},
-    time::Duration,
+    thread::available_parallelism,
 };
 
 /// What to convert, how, and where to.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = help())]
 pub(crate) struct Arguments {
-    /// The videos.
-    #[arg(required = true, value_name = "FILE")]
+    /// The videos; a folder is searched for them, with all folders in it.
+    #[arg(required = true, value_name = "FILE|DIR")]
     videos: Vec<PathBuf>,
-    /// A file, or a folder for several, for the MP3s [default: beside each video].
+    /// A folder for the MP3s, or for one video the MP3 itself [default: beside each video].
     #[arg(short, long, value_name = "OUT")]
     out: Option<PathBuf>,
     /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
     #[arg(short, long, default_value_t)]
     preset: Preset,
-    /// The server's address [default: AUDIO_CONVERTER_SERVER; without either, this machine converts].
-    #[arg(long, value_name = "URL")]
-    server: Option<Url>,
+    /// Convert a file that ends too early as far as it goes.
+    #[arg(long)]
+    allow_truncated: bool,
+    /// Convert so many at once [default: one for each core; 4 through a server].
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+    #[command(flatten)]
+    server: Server,
     #[command(flatten)]
     existing: Existing,
+    /// Print one JSON object for each file.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What does the work.
@@ -45,89 +60,77 @@ enum Converter {
 /// Uploads at a time: while one is converted the next is on its way.
 const AT_ONCE: usize = 4;
 
+fn help() -> String {
+    format!(
+        "Without --server and AUDIO_CONVERTER_SERVER this machine converts, whoever is logged in.\n\
+         An MP3 that is there and not older than its video is skipped.\n\
+         In folders these are videos: {}.\n\n\
+         Examples:\n  \
+         audio-converter convert film.mp4\n  \
+         audio-converter convert ~/films -o ~/music --preset v0\n  \
+         audio-converter convert *.mkv -n --json | jq -r .mp3",
+        plan::MEDIA.join(" ")
+    )
+}
+
 /// Converts every file; one that fails does not stop the others.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
-    let plan = plan(arguments, context)?;
-    let (converter, at_once) = converter(arguments, context).await?;
-    let ends = stream::iter(&plan)
-        .map(|(video, target)| one(&converter, video, target, arguments.preset, context));
-    let failures = ends.buffer_unordered(at_once).filter_map(async |end| end.err());
-    let failed: Vec<Error> = failures
-        .inspect(|error| {
-            // Of several files each failure is told as it comes.
-            if plan.len() > 1 {
-                context.terminal.note(format!("audio-converter: {error}"));
-            }
-        })
-        .collect()
-        .await;
-    verdict(failed, plan.len())
-}
-
-/// What does the work, and how many videos it takes at once.
-async fn converter(arguments: &Arguments, context: &Context) -> Result<(Converter, usize), Error> {
-    let config = &context.config;
-    let server = arguments.server.clone().or_else(|| config.server.clone());
-    Ok(match server {
-        Some(server) => {
-            let client = server::sign_in(server, config, &context.terminal).await?;
-            (Converter::Server(client), AT_ONCE)
-        }
-        None => {
-            let program = program::converter_job(config.converter_job.as_deref());
-            (Converter::Local(program), 1)
-        }
-    })
-}
-
-/// What the whole call comes to. Not being signed in is a kind of its own for scripts.
-fn verdict(mut failed: Vec<Error>, all: usize) -> Result<(), Error> {
-    let worst = failed.iter().position(|error| error.exit() == 4);
-    match (failed.len(), worst) {
-        (0, _) => Ok(()),
-        (_, Some(worst)) => Err(failed.swap_remove(worst)),
-        (1, None) if all == 1 => Err(failed.swap_remove(0)),
-        (some, None) => Err(Error::Some { failed: some, all }),
+    let prepared = context.token.run_until_cancelled(prepare(arguments, context)).await;
+    let (items, faults, converter, at_once) = prepared.unwrap_or(Err(Error::Interrupted))?;
+    let options = Options { preset: arguments.preset, allow_truncated: arguments.allow_truncated };
+    let all = items.len() + faults.len();
+    let mut report = Report::new(&context.terminal, all, arguments.json, arguments.existing);
+    for fault in faults {
+        report.fault(fault);
     }
-}
-
-/// Each video with its target, all checked before anything is done.
-fn plan(arguments: &Arguments, context: &Context) -> Result<Vec<(PathBuf, Target)>, Error> {
-    let out = arguments.out.as_deref();
-    if let Some(out) = out.filter(|out| arguments.videos.len() > 1 && !is_folder(out)) {
-        let out = out.display();
-        return Err(Error::Usage(format!(
-            "several videos need a folder, and {out} is none. Write -o {out}/ to make it"
-        )));
-    }
-    let mut taken = HashSet::new();
-    let each = arguments.videos.iter().map(|video| {
-        let path = beside(video, out);
-        check(video, &path)?;
-        if !taken.insert(path.clone()) {
-            return Err(Error::Usage(format!(
-                "two videos would become {}. Convert them one by one with -o FILE",
-                path.display()
-            )));
+    let ends = items.into_iter().map(|(item, target)| {
+        let (converter, options) = (&converter, &options);
+        async move {
+            let end = match target {
+                Ok(Some(target)) => one(converter, &item, options, &target, context).await,
+                Ok(None) => Ok(End::Skipped),
+                Err(error) => Err(error),
+            };
+            (item, end)
         }
-        let target = Target::choose(path, arguments.existing, &context.terminal)?;
-        Ok((video.clone(), target))
     });
-    each.collect()
+    let mut ends = stream::iter(ends).buffer_unordered(at_once);
+    while let Some((item, end)) = ends.next().await {
+        report.ended(&item, end);
+    }
+    verdict(report.finish(), all, "files")
 }
 
-/// Whether `video` can be read, and is not what would be written.
-pub(crate) fn check(video: &Path, target: &Path) -> Result<(), Error> {
-    let shown = video.display();
-    match std::fs::metadata(video) {
-        Err(cause) => return Err(Error::Usage(format!("cannot read {shown}: {cause}"))),
-        Ok(file) if !file.is_file() => return Err(Error::Usage(format!("{shown} is not a file"))),
-        Ok(_) => {}
+type Prepared = (Vec<(Item, Result<Option<Target>, Error>)>, Vec<Error>, Converter, usize);
+
+/// Every question is asked before any work is done.
+async fn prepare(arguments: &Arguments, context: &Context) -> Result<Prepared, Error> {
+    let (plan, faults) = plan(&arguments.videos, arguments.out.as_deref())?;
+    let mut items = Vec::with_capacity(plan.len());
+    for item in plan {
+        check(&item.video, &item.mp3)?;
+        let doubt = doubt(&item.video, &item.mp3);
+        let (path, terminal) = (item.mp3.clone(), &context.terminal);
+        let target = Target::choose(path, doubt, arguments.existing, terminal).await;
+        items.push((item, target));
     }
+    let (converter, at_once) = match arguments.server.named(context) {
+        Some(_) => (Converter::Server(arguments.server.signed_in(context).await?), AT_ONCE),
+        None => {
+            let program = program::converter_job(context.config.converter_job.as_deref());
+            (Converter::Local(program), available_parallelism().map_or(1, NonZero::get))
+        }
+    };
+    Ok((items, faults, converter, arguments.jobs.map_or(at_once, NonZero::get)))
+}
+
+/// Whether the MP3 would take the place of the video itself.
+pub(crate) fn check(video: &Path, target: &Path) -> Result<(), Error> {
     let same = target.canonicalize().is_ok_and(|target| video.canonicalize().ok() == Some(target));
     if same {
         return Err(Error::Usage(format!(
-            "the MP3 would replace {shown} itself. -o FILE writes elsewhere"
+            "the MP3 would replace {} itself. -o writes elsewhere",
+            video.display()
         )));
     }
     Ok(())
@@ -142,23 +145,39 @@ pub(crate) fn beside(video: &Path, out: Option<&Path>) -> PathBuf {
 
 async fn one(
     converter: &Converter,
-    video: &Path,
+    item: &Item,
+    options: &Options,
     target: &Target,
-    preset: Preset,
     context: &Context,
-) -> Result<(), Error> {
-    let (from, to) = (video.display(), target.path().display());
-    match converter {
+) -> Result<End, Error> {
+    if context.token.is_cancelled() {
+        return Err(Error::Interrupted);
+    }
+    let accepted = Cell::new(None);
+    let seconds = match converter {
         Converter::Server(client) => {
-            let mp3 = remote::convert(client, video, preset, target, &context.terminal).await?;
-            let (length, time) =
-                (unit::bytes(mp3.length), unit::time(Duration::from_millis(mp3.duration_ms)));
-            context.terminal.say(format!("{from} -> {to}  {length}, {time}"));
+            let terminal = &context.terminal;
+            let work = remote::convert(client, &item.video, options, target, terminal, &accepted);
+            match context.token.run_until_cancelled(work).await {
+                Some(mp3) => Some(mp3?.duration_ms.saturating_add(500) / 1000),
+                None => return Err(left_there(item, accepted.get(), context)),
+            }
         }
         Converter::Local(program) => {
-            let words = local::convert(program, video, preset, target, &context.terminal).await?;
-            context.terminal.say(format!("{from} -> {to}  {words}"));
+            local::convert(program, &item.video, options, target, context).await?
         }
+    };
+    let length = fs::metadata(target.path()).map_or(0, |mp3| mp3.len());
+    Ok(End::Converted(Done { length, seconds, conversion: accepted.get() }))
+}
+
+/// The server goes on without us: tell how to come back to it.
+fn left_there(item: &Item, accepted: Option<ConversionId>, context: &Context) -> Error {
+    if let Some(id) = accepted {
+        context.terminal.note(format!(
+            "{} goes on at the server. `audio-converter download {id}` brings its MP3",
+            item.video.display()
+        ));
     }
-    Ok(())
+    Error::Interrupted
 }

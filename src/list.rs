@@ -1,60 +1,121 @@
 //! `list`: your conversions as a table.
 
-use crate::{client::Conversion, command::Context, error::Error, server::Server, unit};
+use crate::{
+    client::{Client, Conversion, List},
+    command::Context,
+    error::Error,
+    server::Server,
+    table::table,
+    unit,
+};
 use clap::builder::PossibleValuesParser;
 use domain::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::num::NonZero;
 
 /// What to list.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  \
+    audio-converter list --state failed --since 2d\n  \
+    audio-converter list --all --json | jq -r '.items[].id'")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: Server,
     /// Only conversions in this state.
     #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
     state: Option<String>,
+    /// Only what was accepted since then: 90s, 10m, 2h, 3d, 1w, or a time as 2026-11-23T06:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
     /// At most so many.
-    #[arg(long, default_value_t = 20)]
-    limit: u32,
+    #[arg(long, value_name = "N", default_value = "20")]
+    limit: NonZero<usize>,
+    /// As many as there are.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// The most that a server gives at once.
+const PAGE: usize = 100;
+
 /// Prints the list.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
     let client = arguments.server.signed_in(context).await?;
-    let state =
-        State::ALL.into_iter().find(|state| Some(state.as_str()) == arguments.state.as_deref());
-    let list = client.conversions(state, arguments.limit).await?;
-    if arguments.json {
-        context.terminal.say(serde_json::json!(list));
-        return Ok(());
+    let limit = if arguments.all { usize::MAX } else { arguments.limit.get() };
+    let list = conversions(&client, arguments.state.as_deref(), arguments.since, limit).await?;
+    let terminal = &context.terminal;
+    match (arguments.json, list.items.is_empty()) {
+        (true, _) => terminal.say(serde_json::json!(list)),
+        (false, true) => terminal.note("There are none."),
+        (false, false) => terminal.say(rows(&list.items, Timestamp::now())),
     }
-    if list.items.is_empty() {
-        context.terminal.note("There are none.");
-        return Ok(());
-    }
-    context.terminal.say(table(&list.items, Timestamp::now()));
-    if list.next.is_some() {
-        context.terminal.note("There are older ones; --limit shows more.");
+    if list.next.is_some() && !arguments.json {
+        terminal.note("There are older ones; --limit N or --all shows more.");
     }
     Ok(())
 }
 
-/// The conversions as kubectl would show them.
-pub(crate) fn table(conversions: &[Conversion], now: Timestamp) -> String {
-    let head = ["ID", "NAME", "PRESET", "STATE", "DONE", "AGE", "MESSAGE"].map(str::to_owned);
-    let rows: Vec<_> =
-        std::iter::once(head).chain(conversions.iter().map(|c| row(c, now))).collect();
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0))
-        .collect();
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}   "));
-        cells.collect::<String>().trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+/// The newest conversions, at most `limit`, page by page.
+pub(crate) async fn conversions(
+    client: &Client,
+    state: Option<&str>,
+    since: Option<Timestamp>,
+    limit: usize,
+) -> Result<List<Conversion>, Error> {
+    let mut list = List { items: Vec::new(), next: None };
+    loop {
+        let page = PAGE.min(limit - list.items.len());
+        let optional = [
+            ("state", state.map(str::to_owned)),
+            ("since", since.map(|since| since.to_string())),
+            ("cursor", list.next.take()),
+            ("limit", Some(page.to_string())),
+        ];
+        let query: Vec<_> =
+            optional.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let more: List<Conversion> = client.get(&["v1", "conversions"], &query).await?;
+        list.items.extend(more.items);
+        list.next = more.next;
+        if list.next.is_none() || list.items.len() >= limit {
+            return Ok(list);
+        }
+    }
+}
+
+/// `2h` before now, or a time.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        "d" => Some(86_400),
+        "w" => Some(604_800),
+        _ => None,
+    };
+    let ago = unit.and_then(|unit| digits.parse::<u32>().ok()?.checked_mul(unit));
+    let before =
+        |ago: u32| Timestamp::now().checked_sub(SignedDuration::from_secs(ago.into())).ok();
+    ago.and_then(before)
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| "write 10m, 2h, 3d or 2026-11-23T06:00:00Z".to_owned())
+}
+
+/// Shows conversions: as a table, or each as a line of JSON.
+pub(crate) fn show(conversions: &[Conversion], json: bool, context: &Context) {
+    if json {
+        conversions.iter().for_each(|each| context.terminal.say(serde_json::json!(each)));
+    } else if !conversions.is_empty() {
+        context.terminal.say(rows(conversions, Timestamp::now()));
+    }
+}
+
+fn rows(conversions: &[Conversion], now: Timestamp) -> String {
+    let head = ["ID", "NAME", "PRESET", "STATE", "DONE", "AGE", "MESSAGE"];
+    table(head, conversions.iter().map(|each| row(each, now)).collect())
 }
 
 fn row(conversion: &Conversion, now: Timestamp) -> [String; 7] {
@@ -66,7 +127,7 @@ fn row(conversion: &Conversion, now: Timestamp) -> [String; 7] {
         conversion.preset.to_string(),
         conversion.state.as_str().to_owned(),
         done,
-        unit::age(now.as_second() - conversion.created_at.as_second()),
+        unit::since(conversion.created_at, now),
         message.or_else(|| conversion.waiting.clone()).unwrap_or_default(),
     ]
 }
@@ -76,23 +137,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_aligned_by_characters() {
-        let conversion = |name: &str, state: &str| -> Conversion {
-            serde_json::from_value(serde_json::json!({
-                "id": "01890a5d-ac96-774b-bcce-b302099a8057", "video": "01890a5d-ac96-774b-bcce-b302099a8058",
-                "name": name, "preset": "v2", "state": state, "progress": null, "attempt": 1,
-                "created_at": "2026-11-23T06:00:00Z", "finished_at": null, "waiting": null, "mp3": null,
-                "error": {"code": "no_audio_track", "message": "None."},
-            }))
-            .unwrap()
-        };
-        let now = "2026-11-23T06:01:00Z".parse().unwrap();
-        let table = table(&[conversion("фильм.mp4", "failed"), conversion("a.mkv", "failed")], now);
-        let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(
-            lines[1],
-            "01890a5d-ac96-774b-bcce-b302099a8057   фильм.mp4   v2       failed   -      60s   no_audio_track"
-        );
-        assert_eq!(lines[2].chars().count(), lines[1].chars().count());
+    fn a_time_is_given_as_an_age_or_as_itself() {
+        let ago = |text| Timestamp::now().as_second() - since(text).unwrap().as_second();
+        assert!((7_200..7_210).contains(&ago("2h")) && (604_800..604_810).contains(&ago("1w")));
+        assert_eq!(since("2026-11-23T06:00:00Z").unwrap().to_string(), "2026-11-23T06:00:00Z");
+        for wrong in ["", "h", "2y", "-1h", "yesterday"] {
+            since(wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_failed_conversion_shows_why() {
+        let conversion = serde_json::from_value(serde_json::json!({
+            "id": "01890a5d-ac96-774b-bcce-b302099a8057", "video": null, "name": "a.mp4",
+            "preset": "v2", "state": "failed", "progress": null, "attempt": 1,
+            "created_at": "2026-11-23T06:00:00Z", "waiting": null, "mp3": null,
+            "error": {"code": "no_audio_track", "message": "None."},
+        }));
+        let row = row(&conversion.unwrap(), "2026-11-23T06:01:00Z".parse().unwrap());
+        assert_eq!(row[3..], ["failed", "-", "60s", "no_audio_track"]);
     }
 }

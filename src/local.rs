@@ -3,20 +3,26 @@
 //! The child tells its progress on standard output and its end in the last line of standard error.
 
 use crate::{
+    command::Context,
     error::Error,
     target::Target,
-    terminal::{Bar, Scale, Terminal},
+    terminal::{Bar, Scale},
+    unit,
 };
-use domain::{Exit, Preset};
+use domain::{Exit, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use std::{
     io,
     path::{Path, absolute},
+    pin::pin,
     process::{Output, Stdio},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::Command,
+    time::timeout,
 };
 
 /// A line of the child's standard output.
@@ -25,38 +31,58 @@ struct Progress {
     percent: u64,
 }
 
-/// Converts `video` to `target`; returns the child's words about the MP3.
+/// The child removes its own unfinished file; after this it is not asked any more.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Converts `video` to `target`; returns the seconds of sound. When the user calls it off the child
+/// is gone before this returns.
 pub(crate) async fn convert(
     program: &Path,
     video: &Path,
-    preset: Preset,
+    options: &Options,
     target: &Target,
-    terminal: &Terminal,
-) -> Result<String, Error> {
+    context: &Context,
+) -> Result<Option<u64>, Error> {
     let part = target.part()?;
+    let mut command = command(program, video, options, part.path())?;
+    let mut child = command.spawn().map_err(|cause| missing(program, &cause))?;
+    let bar = context.terminal.bar(format!("converting {}", unit::path(video)), Scale::Percent);
+    let (progress, process) = (child.stdout.take(), child.id());
+    let work = async { tokio::join!(child.wait_with_output(), show(progress, &bar)).0 };
+    let mut work = pin!(work);
+    let output = tokio::select! {
+        output = &mut work => output.map_err(|cause| missing(program, &cause))?,
+        () = context.token.cancelled() => {
+            let process = process.and_then(|id| Pid::from_raw(id.cast_signed()));
+            let _ = process.map(|process| kill_process(process, Signal::TERM));
+            let _ = timeout(GRACE, work).await;
+            return Err(Error::Interrupted);
+        }
+    };
+    if output.status.success() {
+        target.commit(part)?;
+        return Ok(seconds(&last_words(&output)));
+    }
+    Err(failed(video, &output))
+}
+
+fn command(program: &Path, video: &Path, options: &Options, mp3: &Path) -> Result<Command, Error> {
     // Absolute: no file's name may be taken for an option.
     let video_path = absolute(video)
         .map_err(|cause| Error::failed(format!("cannot read {}: {cause}", video.display())))?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .arg("local")
-        .args([video_path.as_path(), part.path()])
-        .args(["--preset", preset.name(), "--progress", "json"])
+        .args([video_path.as_path(), mp3])
+        .args(["--preset", options.preset.name(), "--progress", "json"])
+        .args(options.allow_truncated.then_some("--allow-truncated"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|cause| missing(program, &cause))?;
-    let bar = terminal.bar(format!("converting {}", video.display()), Scale::Percent);
-    let progress = child.stdout.take();
-    let (output, ()) = tokio::join!(child.wait_with_output(), show(progress, &bar));
-    drop(bar);
-    let output = output.map_err(|cause| missing(program, &cause))?;
-    if output.status.success() {
-        target.commit(part)?;
-        return Ok(last_words(&output));
-    }
-    Err(failed(video, &output))
+        // Out of reach of the terminal's Ctrl-C: two signals would end it before it has tidied up.
+        .process_group(0)
+        .kill_on_drop(true);
+    Ok(command)
 }
 
 async fn show(progress: Option<impl AsyncRead + Unpin>, bar: &Bar) {
@@ -82,20 +108,27 @@ fn missing(program: &Path, cause: &io::Error) -> Error {
 }
 
 fn failed(video: &Path, output: &Output) -> Error {
-    let (video, words) = (video.display(), last_words(output));
-    Error::failed(match output.status.code().map(Exit::from_code) {
-        Some(Exit::BadInput | Exit::Deadline | Exit::OutOfMemory) => {
-            // "CODE: SENTENCE" becomes what a server's answer looks like.
-            match words.split_once(": ") {
-                Some((code, sentence)) => format!("{video} was not converted. {sentence} ({code})"),
-                None => format!("{video} was not converted. {words}"),
-            }
+    let (video, words) = (unit::path(video), last_words(output));
+    // "CODE: SENTENCE" becomes what a server's answer looks like.
+    let told = words.split_once(": ").filter(|_| {
+        let exit = output.status.code().map(Exit::from_code);
+        matches!(exit, Some(Exit::BadInput | Exit::Deadline | Exit::OutOfMemory))
+    });
+    match told {
+        Some((code, message)) => {
+            Error::Video { name: video, code: code.into(), message: message.into() }
         }
-        _ => format!(
+        None => Error::failed(format!(
             "{video} was not converted. The converter ended with {}: {words}",
             output.status
-        ),
-    })
+        )),
+    }
+}
+
+/// From "0:01:02 of sound, 100 bytes, in 0.5 s".
+fn seconds(words: &str) -> Option<u64> {
+    let (time, _) = words.split_once(" of sound")?;
+    time.split(':').try_fold(0, |sum, part| Some(sum * 60 + part.parse::<u64>().ok()?))
 }
 
 /// The last line, without the names of the program and of the end.
@@ -134,5 +167,6 @@ mod tests {
     fn a_crash_without_words_is_told_too() {
         let text = failed(Path::new("a.mp4"), &ended(75, "")).to_string();
         assert!(text.ends_with("exit status: 75: it gave no reason"), "{text}");
+        assert_eq!(seconds("1:02:03 of sound, 9 bytes, in 0.5 s"), Some(3723));
     }
 }

@@ -2,20 +2,21 @@
 //! never makes a second conversion, and the MP3 at the target is the one that the server made.
 
 use crate::{
-    client::{Client, Conversion, Error as ClientError, Mp3, Patience, Upload, patiently},
+    client::{Client, Conversion, Error as ClientError, Look, Mp3, Patience, Upload, patiently},
     error::Error,
     target::Target,
     terminal::{Bar, Scale, Terminal},
     unit,
 };
-use domain::{ConversionId, Preset, Sha256, State};
+use domain::{ConversionId, Options, Sha256, State};
 use futures::TryStreamExt;
 use reqwest::Body;
 use sha2::Digest;
 use std::{
+    cell::Cell,
     io::{Seek, Write},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{fs::File, io::AsyncReadExt, time::sleep};
 use tokio_util::io::ReaderStream;
@@ -23,19 +24,23 @@ use uuid::Uuid;
 
 /// Read from the disk at a time.
 const STEP: usize = 256 << 10;
-/// Between two looks at a conversion; the first ones are quicker, for short clips.
+/// Between two looks at a conversion where the server does not wait for us; the first ones are
+/// quicker, for short clips.
 const LOOK: Duration = Duration::from_secs(1);
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 
 /// Converts `video` through the server; returns what is known of the MP3, which then is at `target`.
+/// `id` is told as soon as it is known.
 pub(crate) async fn convert(
     client: &Client,
     video: &Path,
-    preset: Preset,
+    options: &Options,
     target: &Target,
     terminal: &Terminal,
+    id: &Cell<Option<ConversionId>>,
 ) -> Result<Mp3, Error> {
-    let accepted = upload(client, video, preset, terminal).await?;
+    let accepted = upload(client, video, options, terminal).await?;
+    id.set(Some(accepted.id));
     let ended = wait(
         client,
         accepted.id,
@@ -51,17 +56,18 @@ pub(crate) async fn convert(
 pub(crate) async fn upload(
     client: &Client,
     video: &Path,
-    preset: Preset,
+    options: &Options,
     terminal: &Terminal,
 ) -> Result<Conversion, Error> {
     let fault =
         |cause: std::io::Error| Error::failed(format!("cannot read {}: {cause}", video.display()));
     let length = tokio::fs::metadata(video).await.map_err(fault)?.len();
     let name = video.file_name().unwrap_or_default().to_string_lossy();
+    let shown = unit::path(name.as_ref().as_ref());
     // Made once: a repetition after a lost answer finds what the first one made.
     let key = Uuid::now_v7().to_string();
-    let upload = Upload { name: &name, preset, key: &key, length };
-    let bar = terminal.bar(format!("uploading {name}"), Scale::Bytes(length));
+    let upload = Upload { name: &name, options, key: &key, length };
+    let bar = terminal.bar(format!("uploading {shown}"), Scale::Bytes(length));
     let accepted = patiently(
         Patience::Long,
         |error, pause| retried(&bar, error, pause),
@@ -81,17 +87,25 @@ pub(crate) async fn upload(
 
 /// Waits until the conversion has ended, well or not.
 pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<Conversion, Error> {
-    let mut pause = FIRST_LOOK;
+    let (mut pause, mut tag) = (FIRST_LOOK, None::<String>);
     loop {
-        let ask = async || client.conversion(id).await;
-        let conversion =
-            patiently(Patience::Long, |error, pause| retried(&bar, error, pause), ask).await?;
-        bar.remark(conversion.waiting.clone().unwrap_or_default());
-        bar.reach(conversion.progress.unwrap_or(0));
-        if conversion.state.is_terminal() {
-            return Ok(conversion);
+        let asked = Instant::now();
+        let ask = async || client.look(id, tag.as_deref()).await;
+        let told = |error: &_, pause| retried(&bar, error, pause);
+        if let Look::New(conversion, new) = patiently(Patience::Long, told, ask).await? {
+            bar.remark(conversion.waiting.clone().unwrap_or_default());
+            bar.reach(conversion.progress.unwrap_or(0));
+            if conversion.state.is_terminal() {
+                return Ok(*conversion);
+            }
+            // The server waits from now on. The first tag may be asked about at once.
+            let first = tag.is_none();
+            tag = new;
+            if first && tag.is_some() {
+                continue;
+            }
         }
-        sleep(pause).await;
+        sleep(pause.saturating_sub(asked.elapsed())).await;
         pause = LOOK.min(pause * 2);
     }
 }
@@ -99,18 +113,21 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
 /// The MP3 of a conversion that has one; the reason where it has none.
 pub(crate) fn result(conversion: &Conversion) -> Result<Mp3, Error> {
     let (id, name) = (conversion.id, &conversion.name);
-    Err(Error::failed(match (conversion.state, &conversion.mp3, &conversion.error) {
+    Err(match (conversion.state, &conversion.mp3, &conversion.error) {
         (State::Succeeded, Some(mp3), _) => return Ok(mp3.clone()),
-        (State::Failed, _, Some(error)) => {
-            format!("{name} was not converted. {} ({})", error.message, error.code)
-        }
-        (State::Queued | State::Running, ..) => {
-            format!(
-                "{name} is not converted yet. `audio-converter status {id}` shows how far it is"
-            )
-        }
-        (state, ..) => format!("{name} was not converted: conversion {id} is {}", state.as_str()),
-    }))
+        (State::Failed, _, Some(error)) => Error::Video {
+            name: name.clone(),
+            code: error.code.clone(),
+            message: error.message.clone(),
+        },
+        (State::Queued | State::Running, ..) => Error::failed(format!(
+            "{name} is not converted yet. `audio-converter status {id} --wait` waits for it"
+        )),
+        (state, ..) => Error::failed(format!(
+            "{name} was not converted: conversion {id} is {}",
+            state.as_str()
+        )),
+    })
 }
 
 /// Brings the MP3 to its target: whole and checked, or not at all.
@@ -212,7 +229,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", server.local_addr().unwrap()).parse().unwrap();
         let token = Credentials::Token("token".into());
-        let client = Client::sign_in(url, Some(&token)).await.unwrap();
+        let client = Client::sign_in(url, Some(token)).await.unwrap();
         (server, client)
     }
 
@@ -235,12 +252,48 @@ mod tests {
             heads
         };
         let terminal = Terminal::new();
-        let (accepted, heads) = tokio::join!(upload(&client, &video, Preset::V2, &terminal), serve);
+        let options = Options { allow_truncated: true, ..Options::default() };
+        let (accepted, heads) = tokio::join!(upload(&client, &video, &options, &terminal), serve);
         assert_eq!(accepted.unwrap().name, "a.mp4");
         let keys: Vec<_> = heads.iter().map(|head| header(head, "idempotency-key")).collect();
         assert!(keys[0].is_some() && keys.iter().all(|key| *key == keys[0]), "{heads:?}");
-        assert!(heads[0].starts_with("POST /v1/videos?name=a.mp4&preset=v2 "), "{heads:?}");
+        assert!(
+            heads[0].starts_with("POST /v1/videos?name=a.mp4&preset=v2&allow_truncated=true "),
+            "{heads:?}"
+        );
         assert_eq!(header(&heads[0], "authorization"), Some("Bearer token"));
+    }
+
+    /// The lines of the requests' heads that matter to waiting.
+    async fn waited(answers: [Option<String>; 3]) -> Vec<(String, Option<String>)> {
+        let (server, client) = server().await;
+        let serve = async {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let head = one_request(&server, answer).await;
+                let path = head.split(' ').nth(1).unwrap().rsplit_once("8057").unwrap().1;
+                asked.push((path.to_owned(), header(&head, "if-none-match").map(str::to_owned)));
+            }
+            asked
+        };
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let bar = Terminal::new().bar("", Scale::Percent);
+        let (ended, asked) = tokio::join!(wait(&client, id, bar), serve);
+        assert_eq!(ended.unwrap().state, State::Cancelled);
+        asked
+    }
+
+    #[tokio::test]
+    async fn waiting_is_the_servers_work_where_it_has_tags() {
+        let ended = ACCEPTED.replace("queued", "cancelled");
+        let tagged = answer("200 OK\r\netag: \"1\"", ACCEPTED);
+        let same = Some("HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n".to_owned());
+        let asked = waited([tagged, same, answer("200 OK", &ended)]).await;
+        let waits = ("?wait=30".to_owned(), Some("\"1\"".to_owned()));
+        assert_eq!(asked, [(String::new(), None), waits.clone(), waits]);
+        let plain = || answer("200 OK", ACCEPTED);
+        let asked = waited([plain(), plain(), answer("200 OK", &ended)]).await;
+        assert!(asked.iter().all(|(path, tag)| path.is_empty() && tag.is_none()), "{asked:?}");
     }
 
     #[tokio::test]

@@ -1,44 +1,78 @@
-//! Which server a command talks to, and as whom.
+//! Which server a command talks to, and as whom. The command line wins over the environment, the
+//! environment over what is stored.
 
 use crate::{
-    client::{Client, Patience, patiently},
+    client::{Client, Error as ClientError, Patience, patiently},
     command::Context,
-    config::Config,
+    config::Credentials,
     error::Error,
-    terminal::Terminal,
+    logins::Logins,
 };
 use reqwest::Url;
 
 /// The server of a command that needs one.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[group(id = "which-server")]
 pub(crate) struct Server {
-    /// The server's address [default: AUDIO_CONVERTER_SERVER].
+    /// The server [default: AUDIO_CONVERTER_SERVER, else the last login's; for convert this machine].
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
 }
 
 impl Server {
-    /// A client of the server that the command line or the environment names.
-    pub(crate) async fn signed_in(&self, context: &Context) -> Result<Client, Error> {
-        let named = self.server.clone().or_else(|| context.config.server.clone());
+    /// What the command line or the environment names.
+    pub(crate) fn named(&self, context: &Context) -> Option<Url> {
+        self.server.clone().or_else(|| context.config.server.clone())
+    }
+
+    /// What is named, else the server of the last login.
+    pub(crate) fn chosen(&self, context: &Context) -> Result<Url, Error> {
+        let named = match self.named(context) {
+            Some(server) => Some(server),
+            None => Logins::read(context.config.folder.as_deref())?.newest(),
+        };
         let server = named.ok_or_else(|| {
             Error::Usage(
-                "which server? Name it with --server http://HOST:PORT or AUDIO_CONVERTER_SERVER"
+                "which server? `audio-converter login --server URL` signs in to one; --server and \
+                 AUDIO_CONVERTER_SERVER name one"
                     .to_owned(),
             )
         })?;
-        sign_in(server, &context.config, &context.terminal).await
+        if server.has_host() && ["http", "https"].contains(&server.scheme()) {
+            return Ok(server);
+        }
+        Err(Error::Usage(format!("{server} is no server's address; that is http://HOST:PORT")))
+    }
+
+    /// A client that is somebody.
+    pub(crate) async fn signed_in(&self, context: &Context) -> Result<Client, Error> {
+        let client = self.client(context).await?;
+        match client.token() {
+            Some(_) => Ok(client),
+            None => Err(ClientError::unknown(client.server(), None).into()),
+        }
+    }
+
+    /// A client of the chosen server; it may be nobody.
+    pub(crate) async fn client(&self, context: &Context) -> Result<Client, Error> {
+        let server = self.chosen(context)?;
+        let credentials = match &context.config.credentials {
+            Some(credentials) => Some(credentials.clone()),
+            None => Logins::read(context.config.folder.as_deref())?
+                .token(&server)
+                .map(Credentials::Stored),
+        };
+        sign_in(server, credentials, context).await
     }
 }
 
 /// A client of this server. Patience is short: the address may be wrong.
 pub(crate) async fn sign_in(
     server: Url,
-    config: &Config,
-    terminal: &Terminal,
+    credentials: Option<Credentials>,
+    context: &Context,
 ) -> Result<Client, Error> {
-    let told = |error: &_, _| terminal.note(format!("{error}; trying again"));
-    let attempt = async || Client::sign_in(server.clone(), config.credentials.as_ref()).await;
+    let told = |error: &_, _| context.terminal.note(format!("{error}; trying again"));
+    let attempt = async || Client::sign_in(server.clone(), credentials.clone()).await;
     Ok(patiently(Patience::Short, told, attempt).await?)
 }

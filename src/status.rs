@@ -1,36 +1,46 @@
-//! `status`: one conversion, now or until its end.
+//! `status`: conversions, now or at their end.
 
-use crate::{command::Context, error::Error, list, remote, server::Server, terminal::Scale};
-use domain::ConversionId;
-use jiff::Timestamp;
+use crate::{
+    command::Context, error::Error, list, remote, server::Server, terminal::Scale, which::Which,
+    which::each,
+};
 
-/// Which conversion.
+/// Which conversions.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  \
+    audio-converter status @latest\n  \
+    audio-converter status ID --wait && audio-converter download ID")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: Server,
-    /// The conversion's id.
-    id: ConversionId,
-    /// Wait for its end; exit code 0 only when there is an MP3.
-    #[arg(long)]
+    /// The conversions' ids; @latest is the newest.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<Which>,
+    /// Wait for their end; exit code 0 only when all have an MP3.
+    #[arg(short, long)]
     wait: bool,
-    /// Print JSON.
-    #[arg(long, conflicts_with = "wait")]
+    /// Print each as a line of JSON.
+    #[arg(long)]
     json: bool,
 }
 
-/// Prints the conversion.
+/// Prints the conversions.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
-    let client = arguments.server.signed_in(context).await?;
-    let mut conversion = client.conversion(arguments.id).await?;
-    if arguments.json {
-        context.terminal.say(serde_json::json!(conversion));
+    let (client, terminal) = (arguments.server.signed_in(context).await?, &context.terminal);
+    let (shown, found) = each(&arguments.ids, terminal, "conversions", async |which: &Which| {
+        let conversion = which.find(&client).await?;
+        if !arguments.wait || conversion.state.is_terminal() {
+            return Ok(conversion);
+        }
+        let bar = terminal.bar(format!("converting {}", conversion.name), Scale::Percent);
+        remote::wait(&client, conversion.id, bar).await
+    })
+    .await;
+    list::show(&shown, arguments.json, context);
+    found?;
+    if !arguments.wait {
         return Ok(());
     }
-    if arguments.wait {
-        let bar = context.terminal.bar(format!("converting {}", conversion.name), Scale::Percent);
-        conversion = remote::wait(&client, arguments.id, bar).await?;
-    }
-    context.terminal.say(list::table(std::slice::from_ref(&conversion), Timestamp::now()));
-    if arguments.wait { remote::result(&conversion).map(drop) } else { Ok(()) }
+    let ends = async |conversion: &_| remote::result(conversion).map(drop);
+    each(&shown, terminal, "conversions", ends).await.1
 }

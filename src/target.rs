@@ -4,7 +4,8 @@
 use crate::{error::Error, terminal::Terminal};
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf, absolute},
 };
 use tempfile::{Builder, NamedTempFile};
@@ -21,10 +22,10 @@ pub(crate) struct Target {
 pub(crate) struct Existing {
     /// Replace existing files.
     #[arg(short = 'y', long)]
-    yes: bool,
-    /// Never ask; refuse to replace an existing file.
+    pub(crate) yes: bool,
+    /// Keep existing files, whatever they are; never ask.
     #[arg(short = 'n', long, conflicts_with = "yes")]
-    no: bool,
+    pub(crate) no: bool,
 }
 
 /// The path for an MP3 called `name`: in `out` where that is a folder, at `out` where it is not, in
@@ -37,36 +38,36 @@ pub(crate) fn place(out: Option<&Path>, folder: &Path, name: &OsStr) -> PathBuf 
     }
 }
 
-/// Whether the user means a folder: it is one, or ends in a slash.
+/// Whether the user means a folder: it is one, ends in a slash, or is new and has no extension.
 pub(crate) fn is_folder(out: &Path) -> bool {
-    out.is_dir() || out.as_os_str().as_encoded_bytes().ends_with(b"/")
+    let new = || out.extension().is_none() && out.symlink_metadata().is_err();
+    out.is_dir() || out.as_os_str().as_encoded_bytes().ends_with(b"/") || new()
 }
 
 impl Target {
-    /// Takes `path`, after asking where it exists.
-    pub(crate) fn choose(
+    /// Takes `path`; none where the file there is to stay. `doubt` says why what is there may not be
+    /// what would be written; without one it is, and only -y replaces it.
+    pub(crate) async fn choose(
         path: PathBuf,
+        doubt: Option<&str>,
         existing: Existing,
         terminal: &Terminal,
-    ) -> Result<Self, Error> {
-        let there = path.symlink_metadata().is_ok();
-        let refused = || {
-            Error::Usage(format!(
-                "{} exists already. -y replaces it, -o FILE writes elsewhere",
-                path.display()
-            ))
-        };
+    ) -> Result<Option<Self>, Error> {
+        let shown = path.display();
         if path.is_dir() {
-            return Err(Error::Usage(format!("{} is a folder", path.display())));
+            return Err(Error::Usage(format!("{shown} is a folder. -o FILE writes elsewhere")));
         }
-        if there && !existing.yes {
-            let agreed =
-                !existing.no && terminal.ask(format!("Replace {}?", path.display())) == Some(true);
-            if !agreed {
-                return Err(refused());
-            }
+        let there = path.symlink_metadata().is_ok();
+        let replaces = existing.yes;
+        if there && !replaces {
+            let Some(doubt) = doubt.filter(|_| !existing.no) else { return Ok(None) };
+            return match terminal.confirm(format!("{shown} {doubt}. Replace it?")).await {
+                Some(true) => Ok(Some(Self { path, replaces: true })),
+                Some(false) => Ok(None),
+                None => Err(Error::Usage(format!("{shown} {doubt}. -y replaces it, -n keeps it"))),
+            };
         }
-        Ok(Self { path, replaces: there || existing.yes })
+        Ok(Some(Self { path, replaces }))
     }
 
     /// The first of `name.mp3`, `name-1.mp3`, ... beside `path` that is free.
@@ -86,9 +87,8 @@ impl Target {
     /// A file beside the target for the bytes on their way; gone unless it is committed.
     pub(crate) fn part(&self) -> Result<NamedTempFile, Error> {
         let make = || {
-            let path = absolute(&self.path)?;
-            let folder = path.parent().unwrap_or(Path::new("/"));
-            fs::create_dir_all(folder)?;
+            let folder = self.folder()?;
+            fs::create_dir_all(&folder)?;
             // As any new file: what the user's umask leaves of it.
             let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
             Builder::new()
@@ -100,15 +100,24 @@ impl Target {
         make().map_err(|cause| self.fault(&cause))
     }
 
-    /// Gives the finished file its name.
+    /// Gives the finished file its name, for good.
     pub(crate) fn commit(&self, part: NamedTempFile) -> Result<(), Error> {
-        part.as_file().sync_all().map_err(|cause| self.fault(&cause))?;
-        let named = if self.replaces {
-            part.persist(&self.path)
-        } else {
-            part.persist_noclobber(&self.path)
+        let name = || {
+            // By name: the converter may have put another file in its place.
+            File::open(part.path())?.sync_all()?;
+            let named = if self.replaces {
+                part.persist(&self.path)
+            } else {
+                part.persist_noclobber(&self.path)
+            };
+            named.map_err(|failed| failed.error)?;
+            File::open(self.folder()?)?.sync_all()
         };
-        named.map(drop).map_err(|failed| self.fault(&failed.error))
+        name().map_err(|cause| self.fault(&cause))
+    }
+
+    fn folder(&self) -> io::Result<PathBuf> {
+        Ok(absolute(&self.path)?.parent().unwrap_or(Path::new("/")).to_owned())
     }
 
     /// The error for a file that cannot be written.
@@ -118,7 +127,7 @@ impl Target {
             io::ErrorKind::AlreadyExists => {
                 format!("{path} has appeared meanwhile and was left as it is. -y replaces it")
             }
-            _ => format!("cannot write {path}: {cause}. -o FILE writes elsewhere"),
+            _ => format!("cannot write {path}: {cause}. -o writes elsewhere"),
         })
     }
 }
@@ -129,6 +138,7 @@ mod tests {
 
     const ASK: Existing = Existing { yes: false, no: false };
     const YES: Existing = Existing { yes: true, no: false };
+    const NO: Existing = Existing { yes: false, no: true };
 
     #[test]
     fn a_folder_takes_the_name_and_a_file_is_the_name() {
@@ -138,23 +148,30 @@ mod tests {
             place(Some(folder.path()), Path::new("x"), name),
             folder.path().join("film.mp3")
         );
-        assert_eq!(place(Some(Path::new("new/")), Path::new("x"), name), Path::new("new/film.mp3"));
+        for new in ["new", "new/"] {
+            assert_eq!(place(Some(new.as_ref()), "x".as_ref(), name), Path::new("new/film.mp3"));
+        }
         assert_eq!(place(Some(Path::new("song.mp3")), Path::new("x"), name), Path::new("song.mp3"));
         assert_eq!(place(None, Path::new("x"), name), Path::new("x/film.mp3"));
     }
 
-    #[test]
-    fn an_existing_file_is_kept_unless_told_otherwise() {
+    #[tokio::test]
+    async fn an_existing_file_is_kept_unless_told_otherwise() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("film.mp3");
         let terminal = Terminal::new();
-        let early = Target::choose(path.clone(), ASK, &terminal).unwrap();
+        let choose = |doubt, existing| Target::choose(path.clone(), doubt, existing, &terminal);
+        let early = choose(None, ASK).await.unwrap().unwrap();
         fs::write(&path, "mine").unwrap();
-        Target::choose(path.clone(), Existing { yes: false, no: true }, &terminal).unwrap_err();
+        assert_eq!(choose(None, ASK).await.unwrap(), None);
+        assert_eq!(choose(None, NO).await.unwrap(), None);
+        assert_eq!(choose(Some("is old"), NO).await.unwrap(), None);
+        let refused = choose(Some("is old"), ASK).await.unwrap_err();
+        assert!(refused.to_string().ends_with("is old. -y replaces it, -n keeps it"), "{refused}");
         // It appeared after the choice: still kept.
         early.commit(early.part().unwrap()).unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), b"mine");
-        let told = Target::choose(path.clone(), YES, &terminal).unwrap();
+        let told = choose(None, YES).await.unwrap().unwrap();
         told.commit(told.part().unwrap()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"");
         assert_eq!(Target::free(&path).path(), folder.path().join("film-1.mp3"));

@@ -13,9 +13,10 @@ use crate::{
     target::{Existing, Target},
     tone, unit,
 };
-use domain::Preset;
+use domain::{Options, Preset};
 use reqwest::Url;
 use std::{
+    cell::Cell,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf, absolute},
     time::{Duration, Instant},
@@ -46,14 +47,17 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     let folder = tempfile::Builder::new().prefix("audio-converter-").tempdir();
     let folder = folder.map_err(|cause| unusable(&cause))?;
     let video = video(arguments.video.as_deref(), &folder)?;
-    let target = target(arguments, &video, context)?;
+    let target = context.token.run_until_cancelled(target(arguments, &video, context)).await;
+    let target = target.unwrap_or(Err(Error::Interrupted))?;
     let data = Data::take(&folder.path().join("data"))?;
     let stop = context.token.child_token();
     let system = Embedded::open(ANY_PORT, data, &context.config, stop.clone()).await?;
     let (server, account) = address(&system)?;
     let work = async {
-        let client = Client::sign_in(server, account.as_ref()).await?;
-        remote::convert(&client, &video, arguments.preset, &target, &context.terminal).await
+        let client = Client::sign_in(server, account).await?;
+        let options = Options { preset: arguments.preset, ..Options::default() };
+        let (terminal, id) = (&context.terminal, Cell::new(None));
+        remote::convert(&client, &video, &options, &target, terminal, &id).await
     };
     let mp3 = beside_system(work, system, &stop).await?;
     for line in lines(arguments, &video, &mp3, &target, begun.elapsed()) {
@@ -128,16 +132,19 @@ fn video(given: Option<&Path>, folder: &TempDir) -> Result<PathBuf, Error> {
     Ok(video.to_owned())
 }
 
-fn target(arguments: &Arguments, video: &Path, context: &Context) -> Result<Target, Error> {
+async fn target(arguments: &Arguments, video: &Path, context: &Context) -> Result<Target, Error> {
     // Our own clip lies in a folder that goes away: its MP3 comes to where the user is.
     let beside_what = if arguments.video.is_some() { video } else { Path::new("tone.wav") };
     let path = beside(beside_what, arguments.out.as_deref());
+    check(video, &path)?;
     let target = match arguments.out {
-        None => Target::free(&path),
-        Some(_) => Target::choose(path, arguments.existing, &context.terminal)?,
+        None => Some(Target::free(&path)),
+        Some(_) => {
+            let (path, doubt) = (path.clone(), Some("exists already"));
+            Target::choose(path, doubt, arguments.existing, &context.terminal).await?
+        }
     };
-    check(video, target.path())?;
-    Ok(target)
+    target.ok_or_else(|| Error::Usage(format!("{} exists already and is kept", path.display())))
 }
 
 fn unusable(cause: &std::io::Error) -> Error {

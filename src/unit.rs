@@ -1,6 +1,12 @@
 //! Numbers as people read them.
 
-use std::time::Duration;
+use jiff::Timestamp;
+use std::{path::Path, time::Duration};
+
+/// A file's path; what it may hold beside letters does nothing to a terminal.
+pub(crate) fn path(path: &Path) -> String {
+    path.to_string_lossy().replace(char::is_control, "?")
+}
 
 /// `4711` is `4.7 kB`.
 pub(crate) fn bytes(count: u64) -> String {
@@ -19,7 +25,11 @@ pub(crate) fn time(time: Duration) -> String {
     if time < Duration::from_secs(60) {
         return format!("{:.1} s", time.as_secs_f64());
     }
-    let seconds = time.as_secs_f64().round() as u64;
+    clock(time.as_secs_f64().round() as u64)
+}
+
+/// `62` is `1:02`.
+pub(crate) fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes}:{seconds:02}"),
@@ -27,8 +37,13 @@ pub(crate) fn time(time: Duration) -> String {
     }
 }
 
+/// The age of what came at `then`.
+pub(crate) fn since(then: Timestamp, now: Timestamp) -> String {
+    age(now.as_second() - then.as_second())
+}
+
 /// One figure, as in kubectl: `42s`, `7m`, `3h`, `12d`.
-pub(crate) fn age(seconds: i64) -> String {
+fn age(seconds: i64) -> String {
     match seconds.max(0) {
         s @ ..120 => format!("{s}s"),
         s @ ..7_200 => format!("{}m", s / 60),

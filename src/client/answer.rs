@@ -1,7 +1,7 @@
 //! What the server answers, as far as the command line reads it. Fields it does not know are only
 //! passed on, so that an older client works with a newer server.
 
-use domain::{ConversionId, Preset, Sha256, State};
+use domain::{ConversionId, Preset, Sha256, State, VideoId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 pub(crate) struct Conversion {
     /// Its id.
     pub(crate) id: ConversionId,
+    /// The video's id.
+    pub(crate) video: Option<VideoId>,
     /// What the video is called.
     pub(crate) name: String,
     /// How it is converted.
@@ -32,6 +34,12 @@ pub(crate) struct Conversion {
     /// What else the server says of it.
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+impl std::fmt::Display for Conversion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
 }
 
 /// An MP3.
@@ -57,11 +65,50 @@ pub(crate) struct Failure {
     pub(crate) message: String,
 }
 
-/// A page of conversions, newest first.
+/// A page of something.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct List {
-    /// The conversions.
-    pub(crate) items: Vec<Conversion>,
-    /// Whether there are older ones.
+pub(crate) struct List<T> {
+    /// What is on it.
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins.
     pub(crate) next: Option<String>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Me {
+    /// The account's name.
+    pub(crate) name: String,
+}
+
+/// An account.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Account {
+    /// Its name.
+    pub(crate) name: String,
+    /// user or admin.
+    pub(crate) role: String,
+    /// Whether it is locked out.
+    pub(crate) disabled: bool,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// What else the server says of it.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// A personal API token; its text is known only when it is made.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct ApiToken {
+    /// Its id.
+    pub(crate) id: String,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it ends; none means never.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// What else the server says of it.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }

@@ -1,7 +1,9 @@
 //! Why a request did not work, and whether it is worth another try.
 
-use reqwest::{Response, StatusCode, Url};
+use crate::config::Credentials;
+use reqwest::{Response, StatusCode, Url, header::RETRY_AFTER};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Why a request did not work.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,9 @@ pub(crate) struct Problem {
     #[serde(default)]
     title: String,
     detail: Option<String>,
+    /// Seconds after which it may work.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl std::fmt::Display for Problem {
@@ -65,13 +70,18 @@ impl std::fmt::Display for Problem {
 
 impl Problem {
     /// What the user can do about it, where the server's sentence does not say so.
-    fn advice(&self) -> Option<&'static str> {
-        Some(match self.code.as_str() {
+    fn advice(&self) -> Option<String> {
+        if let Some(seconds) = self.retry_after {
+            return Some(format!("Try again in {seconds} s"));
+        }
+        let advice = match self.code.as_str() {
             "storage_full" => "Somebody must make room on the server",
+            "quota_exceeded" => "`audio-converter delete ID` makes room",
             "busy" | "unavailable" => "Try again in a few minutes",
             "internal" => "The server's log says more",
             _ => return None,
-        })
+        };
+        Some(advice.to_owned())
     }
 }
 
@@ -87,22 +97,59 @@ impl Error {
     }
 
     /// An answer that is not a success.
-    pub(super) async fn refused(server: &Url, answer: Response) -> Self {
-        let (server, status) = (name(server), answer.status());
-        let bytes = answer.bytes().await.unwrap_or_default();
+    pub(super) async fn refused(
+        server: &Url,
+        credentials: Option<&Credentials>,
+        answer: Response,
+    ) -> Self {
+        let status = answer.status();
         if status == StatusCode::UNAUTHORIZED {
-            return Self::NotSignedIn(format!(
-                "{server} does not accept your name and password, or your token has run out. Check \
-                 AUDIO_CONVERTER_USER and AUDIO_CONVERTER_PASSWORD, or AUDIO_CONVERTER_TOKEN"
-            ));
+            return Self::unknown(server, credentials);
         }
-        let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
+        let server = name(server);
+        let retry_after =
+            answer.headers().get(RETRY_AFTER).and_then(|s| s.to_str().ok()?.parse().ok());
+        let bytes = answer.bytes().await.unwrap_or_default();
+        let mut problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
             status: status.as_u16(),
             code: if status.is_server_error() { "unavailable" } else { "unknown" }.to_owned(),
             title: status.canonical_reason().unwrap_or("no reason").to_owned(),
             detail: None,
+            retry_after,
         });
+        problem.retry_after = retry_after;
         Self::Refused { server, problem: Box::new(problem) }
+    }
+
+    /// How long the server wants to be left alone.
+    pub(super) fn pause(&self) -> Duration {
+        match self {
+            Self::Refused { problem, .. } => Duration::from_secs(problem.retry_after.unwrap_or(0)),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The server does not know who asks.
+    pub(crate) fn unknown(server: &Url, credentials: Option<&Credentials>) -> Self {
+        let server = name(server);
+        let login = format!("`audio-converter login --server {server}`");
+        Self::NotSignedIn(match credentials {
+            None => format!(
+                "{server} wants to know who you are. {login} signs in; scripts set AUDIO_CONVERTER_TOKEN, \
+             or AUDIO_CONVERTER_USER and AUDIO_CONVERTER_PASSWORD"
+            ),
+            Some(Credentials::Stored(_)) => {
+                format!("your login at {server} has run out or was revoked. {login} signs in again")
+            }
+            Some(Credentials::Token(_)) => format!(
+                "{server} does not accept the token in AUDIO_CONVERTER_TOKEN: it has run out or was \
+             revoked. Set a new one (`audio-converter token create`), or unset it and use {login}"
+            ),
+            Some(Credentials::Account { user, .. }) => format!(
+                "{server} does not accept {user} with this password. Check both, and \
+             AUDIO_CONVERTER_USER and AUDIO_CONVERTER_PASSWORD where they are set"
+            ),
+        })
     }
 
     /// Whether the same request may work a little later.
@@ -117,7 +164,7 @@ impl Error {
 }
 
 /// The address as people write it.
-pub(super) fn name(server: &Url) -> String {
+pub(crate) fn name(server: &Url) -> String {
     server.as_str().trim_end_matches('/').to_owned()
 }
 

@@ -24,6 +24,14 @@ impl Patience {
             Self::Long => 11,
         }
     }
+
+    /// What a server may ask for before the user would rather know.
+    const fn longest(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Short => 5,
+            Self::Long => 120,
+        })
+    }
 }
 
 /// Does `attempt` until it works or fails for good; `told` hears of every failure that is repeated.
@@ -39,7 +47,8 @@ pub(crate) async fn patiently<T>(
         .with_jitter();
     for pause in pauses.build() {
         match attempt().await {
-            Err(error) if error.may_pass() => {
+            Err(error) if error.may_pass() && error.pause() <= patience.longest() => {
+                let pause = pause.max(error.pause());
                 told(&error, pause);
                 tokio::time::sleep(pause).await;
             }
