@@ -11,6 +11,7 @@ mod judge;
 mod process;
 mod scenarios;
 mod stack;
+mod told;
 mod wait;
 
 use libtest_mimic::{Arguments, Failed, Trial};

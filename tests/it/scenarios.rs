@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod deaths;
+mod faults;
 mod original;
 mod repeats;
 mod uploads;
@@ -47,6 +48,10 @@ scenarios! {
     deaths::a_killed_converter_is_replaced_within_20_s;
     deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);
     deaths::messages_lost_while_the_server_is_down, only: Some(Which::Embedded);
+    faults::the_checker_sees_every_damage, only: Some(Which::Embedded);
+    faults::the_server_is_killed_fifty_times, only: Some(Which::Embedded);
+    faults::runners_and_decoders_are_killed, only: Some(Which::Embedded);
+    faults::every_child_is_started_twice, only: Some(Which::Embedded);
     repeats::every_attempt_is_started_twice;
     repeats::the_same_message_three_times_makes_one_job;
     repeats::one_idempotency_key_makes_one_conversion;
