@@ -3,6 +3,7 @@
 use crate::{
     Result,
     clips::{self, Clip},
+    mounts,
     process::{children_of, output_of, program, with_environment},
     stack::{Stack, embedded::Embedded},
     told::{Told, alter, python},
@@ -10,7 +11,10 @@ use crate::{
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
+use std::{
+    cell::Cell, fs, io, os::unix::fs::PermissionsExt, path::Path, process::Command,
+    sync::atomic::Ordering, time::Duration,
+};
 
 /// Reasons that three deaths, or two deaths of the decoder, may bring about.
 const BY_DEATH: &[&str] = &["attempts_exhausted", "out_of_memory"];
@@ -38,9 +42,9 @@ pub(super) async fn runners_and_decoders_are_killed(stack: &mut Stack) -> Result
     let load = load(stack, &told, 20, Duration::from_secs(8), &mut chance).await?;
     let server = embedded(stack)?;
     let entry = format!("STORAGE_URL={}", server.storage_url());
+    let killed = Cell::new(0);
     let killing = async {
-        let mut killed = 0;
-        while killed < 20 {
+        while killed.get() < 20 {
             pause(Duration::from_millis(chance.random_range(0..300))).await;
             let runners = with_environment(&entry, "attempt");
             let decoders: Vec<_> = runners.iter().flat_map(|id| children_of(*id)).collect();
@@ -48,7 +52,7 @@ pub(super) async fn runners_and_decoders_are_killed(stack: &mut Stack) -> Result
             if let Some(victim) = victims.first() {
                 // It may have ended meanwhile.
                 let dead = Command::new("kill").args(["-9", &victim.to_string()]).status()?;
-                killed += usize::from(dead.success());
+                killed.set(killed.get() + usize::from(dead.success()));
             }
         }
         std::future::pending::<Result>().await
@@ -58,6 +62,7 @@ pub(super) async fn runners_and_decoders_are_killed(stack: &mut Stack) -> Result
         done = load => done?,
         failed = killing => failed?,
     }
+    ensure!(killed.get() >= 10, "only {} processes were killed", killed.get());
     told.judge(server).await
 }
 
@@ -87,6 +92,40 @@ pub(super) async fn every_child_is_started_twice(stack: &mut Stack) -> Result {
     let twins = fs::read_to_string(stack.folder().join("twins"))?.lines().count();
     ensure!(twins >= 10, "only {twins} children were started twice");
     told.judge(embedded(stack)?).await
+}
+
+pub(super) async fn the_disk_is_full_at_random_moments(stack: &mut Stack) -> Result {
+    let mut chance = chance()?;
+    let disk = stack.folder().join("disk");
+    mounts::disk(&disk, 32)?;
+    let server = embedded(stack)?;
+    server.stop().await?;
+    server.data = disk.join("data");
+    server.restart().await?;
+    let told = Told::new(stack.folder(), &["attempts_exhausted"]);
+    let load = load(stack, &told, 24, Duration::from_secs(8), &mut chance).await?;
+    let filling = async {
+        for _ in 0..20 {
+            pause(Duration::from_millis(chance.random_range(0..300))).await;
+            fill(&disk, chance.random_range(0..64 << 10))?;
+            pause(Duration::from_millis(chance.random_range(0..400))).await;
+            fs::remove_file(disk.join("filler"))?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(load, filling)?;
+    let full = told.full.load(Ordering::Relaxed);
+    ensure!(full > 0, "nobody was told that the disk is full");
+    told.judge(embedded(stack)?).await
+}
+
+/// Fills a disk with one file but for some bytes.
+fn fill(disk: &Path, left: u64) -> Result {
+    let mut file = fs::File::create(disk.join("filler"))?;
+    let full = io::copy(&mut io::repeat(1), &mut file);
+    ensure!(full.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull), "not full");
+    let length = file.metadata()?.len();
+    Ok(file.set_len(length.saturating_sub(left))?)
 }
 
 pub(super) async fn the_checker_sees_every_damage(stack: &mut Stack) -> Result {
@@ -150,6 +189,7 @@ async fn load<'a>(
             let record = told.upload(&ada, "ada", &clip).await?;
             match n % 8 {
                 3 => told.cancel(&ada, &record).await,
+                5 => told.delete(&ada, &record).await,
                 _ => told.finish(&ada, &record).await,
             }
         });
