@@ -42,7 +42,7 @@ pub struct Known {
     pub due: Vec<Conversion>,
     /// Running conversions.
     pub running: Vec<Conversion>,
-    /// The records behind jobs that are alive and not in `running`.
+    /// The records behind jobs that are alive and not in `running`, as far as there are any.
     pub others: Vec<Conversion>,
     /// Conversions whose `video` message was never confirmed.
     pub unannounced: Vec<Conversion>,
@@ -162,7 +162,9 @@ fn stale(known: &Known, plan: &mut Plan) {
     let records: HashMap<_, _> =
         known.running.iter().chain(&known.others).map(|record| (record.id, record)).collect();
     for job in known.jobs.iter().filter(|job| job.phase.is_alive()) {
+        // Its owner has deleted it, and the job may hang: nothing else would end it.
         let Some(record) = records.get(&job.conversion) else {
+            plan.actions.push(Action::Delete(job.name.clone()));
             continue;
         };
         match record.state {
