@@ -42,7 +42,7 @@ pub struct Known {
     pub due: Vec<Conversion>,
     /// Running conversions.
     pub running: Vec<Conversion>,
-    /// The records behind jobs that are alive and not in `running`.
+    /// The records behind jobs that are alive and not in `running`, as far as there are any.
     pub others: Vec<Conversion>,
     /// Conversions whose `video` message was never confirmed.
     pub unannounced: Vec<Conversion>,

@@ -8,9 +8,11 @@
 mod client;
 mod clips;
 mod judge;
+mod mounts;
 mod process;
 mod scenarios;
 mod stack;
+mod told;
 mod wait;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -23,8 +25,12 @@ type Result<T = ()> = anyhow::Result<T>;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let absent = stack::absent(Which::Cluster);
-    if let Some(why) = &absent {
-        eprintln!("\nSKIPPED: the cluster stack: {why}\n");
+    let unmountable = mounts::absent();
+    for (what, why) in [("the cluster stack", absent.as_deref()), ("full disks", unmountable)] {
+        let Some(why) = why.filter(|_| !mounts::are_own()) else {
+            continue;
+        };
+        eprintln!("\nSKIPPED: {what}: {why}\n");
         if std::env::var("CI").is_ok_and(|ci| ci == "true")
             && std::env::var("CLUSTER_MAY_BE_ABSENT").is_err()
         {
@@ -39,7 +45,8 @@ fn main() -> ExitCode {
                 continue;
             }
             let name = format!("{}::{}", which.name(), scenario.name);
-            let ignored = which == Which::Cluster && absent.is_some();
+            let ignored = which == Which::Cluster && absent.is_some()
+                || scenario.own_mounts && unmountable.is_some();
             let trial = Trial::test(name, move || run(which, scenario)).with_ignored_flag(ignored);
             trials.push(trial);
         }
@@ -48,6 +55,10 @@ fn main() -> ExitCode {
 }
 
 fn run(which: Which, scenario: &scenarios::Scenario) -> std::result::Result<(), Failed> {
+    if scenario.own_mounts && !mounts::are_own() {
+        let name = format!("{}::{}", which.name(), scenario.name);
+        return mounts::run_with_own(&name).map_err(|error| Failed::from(format!("{error:#}")));
+    }
     // One thread: what it starts dies with it, whatever ends this process.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -101,6 +101,14 @@ pub(crate) fn with_environment(entry: &str, argument: &str) -> Vec<i32> {
     ids.filter(|id| holds(id, "environ", entry) && holds(id, "cmdline", argument)).collect()
 }
 
+/// Ids of a process's children.
+pub(crate) fn children_of(id: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let children = threads.flat_map(|thread| fs::read_to_string(thread.path().join("children")));
+    let children: String = children.collect();
+    children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 /// Runs a command and returns its standard output.
 pub(crate) fn output_of(command: &mut Command, input: Option<&str>) -> Result<String> {
     use std::io::Write;

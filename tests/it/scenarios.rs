@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod deaths;
+mod faults;
 mod original;
 mod repeats;
 mod uploads;
@@ -20,6 +21,8 @@ pub(crate) struct Scenario {
     pub(crate) settings: Settings,
     /// The only stack that it can be told to.
     pub(crate) only: Option<Which>,
+    /// Whether it mounts something.
+    pub(crate) own_mounts: bool,
     /// The story.
     pub(crate) test: for<'a> fn(&'a mut Stack) -> LocalBoxFuture<'a, Result>,
 }
@@ -38,8 +41,13 @@ macro_rules! scenarios {
     };
 }
 
-const USUALLY: Scenario =
-    Scenario { name: "", settings: USUAL, only: None, test: |_| Box::pin(async { Ok(()) }) };
+const USUALLY: Scenario = Scenario {
+    name: "",
+    settings: USUAL,
+    only: None,
+    own_mounts: false,
+    test: |_| Box::pin(async { Ok(()) }),
+};
 
 scenarios! {
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
@@ -47,6 +55,12 @@ scenarios! {
     deaths::a_killed_converter_is_replaced_within_20_s;
     deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);
     deaths::messages_lost_while_the_server_is_down, only: Some(Which::Embedded);
+    faults::the_checker_sees_every_damage, only: Some(Which::Embedded);
+    faults::the_server_is_killed_fifty_times, only: Some(Which::Embedded);
+    faults::runners_and_decoders_are_killed, only: Some(Which::Embedded);
+    faults::every_child_is_started_twice, only: Some(Which::Embedded);
+    faults::the_disk_is_full_at_random_moments, only: Some(Which::Embedded), own_mounts: true;
+    faults::the_power_is_cut_twenty_times, only: Some(Which::Embedded);
     repeats::every_attempt_is_started_twice;
     repeats::the_same_message_three_times_makes_one_job;
     repeats::one_idempotency_key_makes_one_conversion;

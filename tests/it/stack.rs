@@ -1,7 +1,7 @@
 //! The system under test: all of it, as its users run it.
 
 pub(crate) mod cluster;
-mod embedded;
+pub(crate) mod embedded;
 
 use crate::{Result, client::Client, process::output_of, process::program};
 use cluster::Cluster;

@@ -90,7 +90,7 @@ pub(super) async fn messages_lost_while_the_server_is_down(stack: &mut Stack) ->
         return Ok(());
     };
     server.stop().await?;
-    let data = server.data_folder();
+    let data = &server.data;
     for name in ["messages.sqlite", "messages.sqlite-wal", "messages.sqlite-shm"] {
         let _ = std::fs::remove_file(data.join(name));
     }

@@ -7,13 +7,22 @@ use crate::{
     wait,
 };
 use queue::{Mp3Message, Queue};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 /// The running server.
 pub(crate) struct Embedded {
     pub(super) url: String,
     pub(super) folder: TempDir,
+    /// The program to start, from the next start on: a name of this workspace, or a path.
+    pub(crate) program: String,
+    /// What else is in its environment, from the next start on.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Where it keeps everything, from the next start on.
+    pub(crate) data: PathBuf,
     listen: String,
     server: Process,
 }
@@ -22,8 +31,12 @@ impl Embedded {
     pub(super) async fn start(_: &Settings) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let listen = format!("127.0.0.1:{}", free_port()?);
-        let server = serve(&listen, &folder)?;
-        let mut stack = Self { url: format!("http://{listen}"), folder, listen, server };
+        let program = "audio-converter".to_owned();
+        let environment = vec![("LOG", "info,dispatcher=debug".to_owned())];
+        let data = folder.path().join("data");
+        let server = serve(&program, &environment, &listen, &data, &folder)?;
+        let url = format!("http://{listen}");
+        let mut stack = Self { url, folder, program, environment, data, listen, server };
         stack.answers().await?;
         Ok(stack)
     }
@@ -37,20 +50,15 @@ impl Embedded {
         .await
     }
 
-    /// Where it keeps everything.
-    pub(crate) fn data_folder(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
     fn data(&self) -> String {
-        self.data_folder().display().to_string()
+        self.data.display().to_string()
     }
 
-    pub(super) fn accounts_url(&self) -> String {
+    pub(crate) fn accounts_url(&self) -> String {
         format!("file:{}/accounts.sqlite", self.data())
     }
 
-    pub(super) fn storage_url(&self) -> String {
+    pub(crate) fn storage_url(&self) -> String {
         format!("file:{}", self.data())
     }
 
@@ -75,12 +83,13 @@ impl Embedded {
 
     /// Starts it anew on the same data.
     pub(crate) async fn restart(&mut self) -> Result {
-        self.server = serve(&self.listen, &self.folder)?;
+        self.server =
+            serve(&self.program, &self.environment, &self.listen, &self.data, &self.folder)?;
         self.answers().await
     }
 
     pub(super) async fn stored_mp3s(&self) -> Result<usize> {
-        Ok(std::fs::read_dir(self.data_folder().join("mp3s"))?.count())
+        Ok(std::fs::read_dir(self.data.join("mp3s"))?.count())
     }
 
     /// Only one process may have the messages open, so the server is stopped; what it had not
@@ -113,13 +122,14 @@ impl Embedded {
     }
 }
 
-fn serve(listen: &str, folder: &TempDir) -> Result<Process> {
-    let data = folder.path().join("data").display().to_string();
+fn serve(
+    program: &str,
+    environment: &[(&str, String)],
+    listen: &str,
+    data: &Path,
+    folder: &TempDir,
+) -> Result<Process> {
+    let data = data.display().to_string();
     let arguments = ["serve", "--listen", listen, "--data", &data];
-    Process::start(
-        "audio-converter",
-        &arguments,
-        &[("LOG", "info,dispatcher=debug".to_owned())],
-        folder.path(),
-    )
+    Process::start(program, &arguments, environment, folder.path())
 }
