@@ -82,6 +82,11 @@ impl Config {
     }
 }
 
+/// What the services read: their own variables, as in a cluster.
+pub(crate) fn of_services() -> Settings {
+    Settings::from_env()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

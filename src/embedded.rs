@@ -3,7 +3,12 @@
 //! What must hold: they run together or not at all. Auth listens on a loopback port of its own, and
 //! the gateway asks it over HTTP, as in a cluster.
 
-use crate::{config::Config, data::Data, error::Error, program};
+use crate::{
+    config::{Config, of_services},
+    data::Data,
+    error::Error,
+    program,
+};
 use auth::FirstAccount;
 use dispatcher::Dispatcher;
 use gateway::HttpConfig;
@@ -37,18 +42,20 @@ impl Embedded {
         let converter = program::converter_job(config.converter_job.as_deref());
         let folder = data.folder().display().to_string();
         let url = format!("file:{folder}");
+        let accounts = data.folder().join("accounts.sqlite");
+        let mut accounts = auth::Config::with_file(of_services(), accounts)?;
+        accounts.listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let http = gateway(listen)?;
+        let jobs = dispatcher::Config::embedded(of_services(), &folder, &converter)?;
         // Whatever can fail comes before auth: it makes an account, whose password is told once.
         let storage = Storage::open(&url).await.map_err(fault("storage"))?;
         let queue = Queue::open(&url).await.map_err(fault("queue"))?;
         drop(TcpListener::bind(listen).map_err(|cause| taken(listen, &cause))?);
-        let mut accounts = auth::Config::with_file(data.folder().join("accounts.sqlite"))?;
-        accounts.listen = (Ipv4Addr::LOCALHOST, 0).into();
         let auth = auth::Server::open(accounts).await.map_err(fault("auth"))?;
         let auth_url = format!("http://{}", auth.address()).parse().map_err(fault("auth"))?;
-        let http = HttpConfig { listen, ..HttpConfig::new(auth_url) };
+        let http = HttpConfig { auth_url, ..http };
         let gateway = gateway::Server::with(http, storage.clone(), queue.clone()).await;
-        let settings = dispatcher::Config::embedded(&folder, converter);
-        let dispatcher = Dispatcher::open(settings, storage, queue, &stop).await;
+        let dispatcher = Dispatcher::open(jobs, storage, queue, &stop).await;
         Ok(Self {
             auth,
             gateway: gateway.map_err(fault("gateway"))?,
@@ -101,6 +108,14 @@ impl Embedded {
         drop(self.data);
         result
     }
+}
+
+/// What the settings say of the gateway; where auth answers is not known yet.
+fn gateway(listen: SocketAddr) -> Result<HttpConfig, Error> {
+    let mut settings = of_services();
+    let nowhere = "http://127.0.0.1:0".parse().map_err(fault("gateway"))?;
+    let http = HttpConfig::read(&mut settings, nowhere);
+    Ok(settings.finish(Some(HttpConfig { listen, ..http }))?)
 }
 
 fn fault<E: Display>(part: &'static str) -> impl Fn(E) -> Error {

@@ -92,15 +92,14 @@ impl Config {
         Self::read(Settings::from_env())
     }
 
-    /// The defaults, with the accounts in one file.
+    /// What the settings say, with the accounts in one file.
     ///
     /// # Errors
-    /// None: the defaults are sound.
-    pub fn with_file(path: PathBuf) -> Result<Self, Faults> {
-        let lookup = |name: &str| (name == "AUTH_DATABASE_URL").then(|| "file:replaced".to_owned());
-        let defaults = Self::read(Settings::from_lookup(lookup))?;
+    /// Every fault at once.
+    pub fn with_file(settings: Settings, path: PathBuf) -> Result<Self, Faults> {
+        let read = Self::read(settings.with("AUTH_DATABASE_URL", "file:replaced".to_owned()))?;
         let database = DatabaseUrl::Sqlite(path);
-        Ok(Self { database, ..defaults })
+        Ok(Self { database, ..read })
     }
 
     fn read(mut settings: Settings) -> Result<Self, Faults> {
@@ -212,7 +211,9 @@ mod tests {
 
     #[test]
     fn a_file_path_survives_as_it_is() {
-        let config = Config::with_file("//data/a b?.sqlite".into()).unwrap();
+        let config =
+            Config::with_file(Settings::from_lookup(|_| None), "//data/a b?.sqlite".into())
+                .unwrap();
         let DatabaseUrl::Sqlite(path) = config.database else { panic!("not a file") };
         assert_eq!(path, PathBuf::from("//data/a b?.sqlite"));
     }

@@ -17,7 +17,11 @@
 
 use crate::launcher::{ChildConfig, JobConfig};
 use process::{LogFormat, config::Faults, config::Settings};
-use std::{num::NonZero, path::PathBuf, thread::available_parallelism};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
 const RUN_LIMIT_SECONDS: u64 = 3600;
 const PENDING_LIMIT_SECONDS: u64 = 300;
@@ -88,22 +92,14 @@ impl Config {
         settings.finish(config)
     }
 
-    /// The settings of one machine, for the program that runs every service.
-    pub fn embedded(folder: &str, program: PathBuf) -> Self {
+    /// What the settings say, for one machine.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn embedded(settings: Settings, folder: &str, program: &Path) -> Result<Self, Faults> {
         let url = format!("file:{folder}");
-        Self {
-            storage_url: url.clone(),
-            queue_url: url.clone(),
-            max_jobs: cores(),
-            pending_limit_seconds: PENDING_LIMIT_SECONDS,
-            runner: Runner::Children(ChildConfig {
-                program,
-                storage_url: url,
-                run_limit_seconds: RUN_LIMIT_SECONDS,
-            }),
-            log: "info".to_owned(),
-            log_format: LogFormat::Text,
-        }
+        let settings = settings.with("STORAGE_URL", url.clone()).with("QUEUE_URL", url);
+        Self::from_settings(settings.with("CONVERTER_JOB", program.display().to_string()))
     }
 }
 

@@ -10,6 +10,7 @@ use diesel_async::{
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 use futures::FutureExt;
+use process::config::Settings;
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
@@ -93,7 +94,7 @@ impl Backend {
 
     /// Settings for a server over this database, on a free port.
     pub(crate) fn config(&self) -> Config {
-        let mut config = Config::with_file(self.file()).unwrap();
+        let mut config = Config::with_file(Settings::from_lookup(|_| None), self.file()).unwrap();
         if let Self::MySql { server, database } = self {
             config.database = DatabaseUrl::MySql(format!("{server}/{database}").into());
         }

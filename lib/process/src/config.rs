@@ -28,6 +28,15 @@ impl Settings {
         Self { lookup: Box::new(lookup), faults: Vec::new() }
     }
 
+    /// The same settings, but for one that is given here.
+    pub fn with(self, name: &'static str, value: String) -> Self {
+        let lookup: Lookup = Box::new(move |asked| match asked == name {
+            true => Some(value.clone()),
+            false => (self.lookup)(asked),
+        });
+        Self { lookup, faults: self.faults }
+    }
+
     /// The setting, if it is set to something.
     pub fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let text = (self.lookup)(name).filter(|text| !text.is_empty())?;

@@ -6,6 +6,7 @@ use crate::store::{
 };
 use domain::{Change, Conversion, PendingKind, State, Video};
 use jiff::{SignedDuration, Timestamp};
+use std::slice::from_ref;
 use storage::{AddError, ChangeError, Error, Storage, Usage, Which, Work};
 
 /// A stored video with one finished conversion, whose MP3 is stored too.
@@ -49,7 +50,7 @@ pub(crate) async fn a_purge_takes_all_that_hangs_on_a_video(Store { storage, .. 
     storage.condemn(&video, Timestamp::now()).await.unwrap();
     // From here on nobody sees it, and whoever comes later finds what is still to be done.
     let listed = storage.videos(&ada(), &first(10)).await.unwrap();
-    assert_eq!(listed, [other.clone()]);
+    assert_eq!(listed, from_ref(&other));
     let condemned = storage.expired_videos(Timestamp::now(), 10).await.unwrap();
     assert_eq!(condemned.iter().map(|video| video.id).collect::<Vec<_>>(), [video.id]);
     for _ in 0..2 {
@@ -63,7 +64,7 @@ pub(crate) async fn a_purge_takes_all_that_hangs_on_a_video(Store { storage, .. 
     assert!(matches!(storage.open_mp3(done.id.mp3(1)).await, Err(Error::NotFound)));
     assert_eq!(storage.expired_videos(Timestamp::now(), 10).await.unwrap(), []);
     let left = storage.conversions(&ada(), Which::All, &first(10)).await.unwrap();
-    assert_eq!(left, [kept.clone()]);
+    assert_eq!(left, from_ref(&kept));
     assert_eq!(storage.open_mp3(kept.id.mp3(1)).await.unwrap().length(), 0);
     assert_eq!(storage.pending(10).await.unwrap(), []);
 }
@@ -90,7 +91,7 @@ pub(crate) async fn what_expires_is_found_in_time(Store { storage, .. }: Store) 
     assert_eq!(storage.work(Work::Expired(just_before), 10).await.unwrap(), []);
     // The index has milliseconds.
     let after = expires_at + SignedDuration::from_millis(1);
-    assert_eq!(storage.work(Work::Expired(after), 10).await.unwrap(), [done.clone()]);
+    assert_eq!(storage.work(Work::Expired(after), 10).await.unwrap(), from_ref(&done));
     let early = storage.change(done.id, &Change::Expire).await;
     assert!(matches!(early, Err(ChangeError::Refused(_))), "{early:?}");
 
