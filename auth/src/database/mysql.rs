@@ -3,11 +3,11 @@
 
 use crate::Error;
 use bb8::ErrorSink;
-use diesel::{dsl::sql, select, sql_types};
+use diesel::{ConnectionError, ConnectionResult, dsl::sql, select, sql_types};
 use diesel_async::{
-    AsyncConnection, AsyncMysqlConnection, RunQueryDsl,
+    AsyncConnection, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection,
     async_connection_wrapper::AsyncConnectionWrapper,
-    pooled_connection::{AsyncDieselConnectionManager, PoolError},
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, PoolError},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::time::Duration;
@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOCK: &str = "GET_LOCK(CONCAT('auth-', MD5(DATABASE())), 60)";
 const UNLOCK: &str = "RELEASE_LOCK(CONCAT('auth-', MD5(DATABASE())))";
 
+// The default, which an operator may have lowered: below it an UPDATE does not lock what its
+// condition reads, and two requests could take the last two administrators away.
+const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+
 pub(super) type Pool = bb8::Pool<AsyncDieselConnectionManager<AsyncMysqlConnection>>;
 
 pub(super) async fn open(url: &str) -> Result<Pool, Error> {
@@ -32,8 +36,17 @@ pub(super) async fn open(url: &str) -> Result<Pool, Error> {
         .max_size(CONNECTIONS)
         .connection_timeout(PATIENCE)
         .error_sink(Box::new(Log));
-    let built = pool.build(AsyncDieselConnectionManager::new(url)).await;
+    let mut config = ManagerConfig::<AsyncMysqlConnection>::default();
+    config.custom_setup = Box::new(|url| Box::pin(connect(url.to_owned())));
+    let built = pool.build(AsyncDieselConnectionManager::new_with_config(url, config)).await;
     built.map_err(|cause| Error::Database(cause.to_string()))
+}
+
+async fn connect(url: String) -> ConnectionResult<AsyncMysqlConnection> {
+    let mut connection = AsyncMysqlConnection::establish(&url).await?;
+    let set = connection.batch_execute(ISOLATION).await;
+    set.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
 }
 
 /// Tells why connecting fails; who waits for a connection only learns that it took too long.
