@@ -19,7 +19,7 @@ use reqwest::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{net::IpAddr, time::Duration};
 use tokio::time::timeout;
@@ -127,12 +127,12 @@ impl Client {
     }
 
     /// Changes something, where a repetition might do harm; null where the server says only yes.
-    pub(crate) async fn change(
+    pub(crate) async fn change<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
-        body: Option<&impl Serialize>,
-    ) -> Result<Value, Error> {
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
         let mut request = self.http.request(method, at(&self.server, path)).timeout(ANSWER_TIME);
         if let Some(body) = body {
             request = request.json(body);

@@ -1,11 +1,19 @@
 //! The commands, and the way from a parsed command line to the one that runs.
 
 use crate::{
-    change, config::Config, convert, download, error::Error, list, login, manual, serve, status,
-    terminal::Terminal, token, trial, user,
+    account::{login, token, user},
+    config::Config,
+    conversions::{change, download, list, status},
+    convert,
+    error::Error,
+    manual, serve,
+    terminal::Terminal,
+    trial,
 };
 use clap::{Parser, Subcommand};
 use process::{LogFormat, shutdown_on_signal};
+use reqwest::Url;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 /// Turns videos into MP3s: on this machine, or through a server.
@@ -14,7 +22,15 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// The server [default: AUDIO_CONVERTER_SERVER, else the last login's; for convert this machine].
+    #[arg(long, value_name = "URL", global = true, help_heading = EVERYWHERE)]
+    server: Option<Url>,
+    /// Print results as JSON.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    json: bool,
 }
+
+const EVERYWHERE: &str = "Options of every command";
 
 const HELP: &str = "\
 Examples:
@@ -69,7 +85,7 @@ enum Command {
     /// Signs in to a server, and remembers it.
     Login(login::Arguments),
     /// Forgets the login at a server.
-    Logout(login::Logout),
+    Logout,
     /// Personal API tokens, for scripts.
     #[command(subcommand)]
     Token(token::Command),
@@ -90,10 +106,25 @@ enum Command {
 pub(crate) struct Context {
     /// From the environment.
     pub(crate) config: Config,
+    /// The server that the command line names.
+    pub(crate) server: Option<Url>,
+    /// Whether results are for programs.
+    pub(crate) json: bool,
     /// Where to write.
     pub(crate) terminal: Terminal,
     /// Cancelled by the first signal.
     pub(crate) token: CancellationToken,
+}
+
+impl Context {
+    /// Writes a result: for programs, or for people.
+    pub(crate) fn show(&self, value: impl Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            self.terminal.say(serde_json::json!(value));
+        } else {
+            self.terminal.say(text());
+        }
+    }
 }
 
 /// Two threads do all that is not blocking: more would only cost memory.
@@ -110,16 +141,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|cause| Error::failed(format!("cannot start threads: {cause}")))?;
-    let result = runtime.block_on(dispatch(arguments.command, config));
+    let result = runtime.block_on(dispatch(arguments, config));
     // A question that nobody answers must not keep the process.
     runtime.shutdown_background();
     result
 }
 
-async fn dispatch(command: Command, config: Config) -> Result<(), Error> {
+async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Error> {
     let token = shutdown_on_signal()
         .map_err(|cause| Error::failed(format!("cannot listen to signals: {cause}")))?;
-    let context = Context { config, terminal: Terminal::new(), token };
+    let Arguments { command, server, json } = arguments;
+    let context = Context { config, server, json, terminal: Terminal::new(), token };
     match command {
         // These tidy up by themselves when the token is cancelled.
         Command::Serve(arguments) => serve::run(&arguments, &context).await,
@@ -132,7 +164,7 @@ async fn dispatch(command: Command, config: Config) -> Result<(), Error> {
         Command::Cancel(arguments) => ended(&context, change::cancel(&arguments, &context)).await,
         Command::Delete(arguments) => ended(&context, change::delete(&arguments, &context)).await,
         Command::Login(arguments) => ended(&context, login::run(&arguments, &context)).await,
-        Command::Logout(arguments) => login::logout(&arguments, &context),
+        Command::Logout => login::logout(&context),
         Command::Token(command) => ended(&context, token::run(&command, &context)).await,
         Command::User(command) => ended(&context, user::run(&command, &context)).await,
         Command::Completions(arguments) => manual::completions(&arguments),

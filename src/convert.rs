@@ -7,8 +7,7 @@ use crate::{
     client::Client,
     command::Context,
     error::{Error, verdict},
-    local, program, remote,
-    server::Server,
+    local, program, remote, server,
     target::{Existing, Target, place},
 };
 use domain::{ConversionId, Options, Preset};
@@ -43,12 +42,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
     #[command(flatten)]
-    server: Server,
-    #[command(flatten)]
     existing: Existing,
-    /// Print one JSON object for each file.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What does the work.
@@ -79,7 +73,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
     let (items, faults, converter, at_once) = prepared.unwrap_or(Err(Error::Interrupted))?;
     let options = Options { preset: arguments.preset, allow_truncated: arguments.allow_truncated };
     let all = items.len() + faults.len();
-    let mut report = Report::new(&context.terminal, all, arguments.json, arguments.existing);
+    let mut report = Report::new(context, all, arguments.existing);
     for fault in faults {
         report.fault(fault);
     }
@@ -114,8 +108,8 @@ async fn prepare(arguments: &Arguments, context: &Context) -> Result<Prepared, E
         let target = Target::choose(path, doubt, arguments.existing, terminal).await;
         items.push((item, target));
     }
-    let (converter, at_once) = match arguments.server.named(context) {
-        Some(_) => (Converter::Server(arguments.server.signed_in(context).await?), AT_ONCE),
+    let (converter, at_once) = match server::named(context) {
+        Some(_) => (Converter::Server(server::signed_in(context).await?), AT_ONCE),
         None => {
             let program = program::converter_job(context.config.converter_job.as_deref());
             (Converter::Local(program), available_parallelism().map_or(1, NonZero::get))

@@ -2,35 +2,27 @@
 //!
 //! Exit codes: 0 done, 1 something failed, 2 the call was wrong, 4 not signed in, 130 interrupted.
 
-mod change;
+mod account;
 mod client;
 mod command;
 mod config;
+mod conversions;
 mod convert;
 mod data;
-mod download;
 mod embedded;
 mod error;
-mod list;
 mod local;
-mod login;
-mod logins;
 mod manual;
-mod password;
 mod program;
 mod remote;
 mod serve;
 mod server;
-mod status;
 mod table;
 mod target;
 mod terminal;
-mod token;
 mod tone;
 mod trial;
 mod unit;
-mod user;
-mod which;
 
 use clap::Parser;
 use std::process::ExitCode;

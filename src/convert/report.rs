@@ -1,7 +1,7 @@
 //! What `convert` tells of each file as it ends, and of all of them at the end.
 
 use super::plan::Item;
-use crate::{error::Error, target::Existing, terminal::Terminal, unit};
+use crate::{command::Context, error::Error, target::Existing, unit};
 use domain::ConversionId;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -26,10 +26,9 @@ pub(super) struct Done {
 
 /// Counts and tells.
 pub(super) struct Report<'a> {
-    terminal: &'a Terminal,
+    context: &'a Context,
     began: Instant,
     all: usize,
-    json: bool,
     /// -n: who asks for silence about existing files gets it.
     quiet: bool,
     converted: usize,
@@ -39,26 +38,18 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Of `all` files nothing is known yet.
-    pub(super) fn new(terminal: &'a Terminal, all: usize, json: bool, existing: Existing) -> Self {
+    pub(super) fn new(context: &'a Context, all: usize, existing: Existing) -> Self {
         let (began, quiet) = (Instant::now(), existing.no);
-        let report = Self {
-            terminal,
-            began,
-            all,
-            json,
-            quiet,
-            converted: 0,
-            skipped: 0,
-            failed: Vec::new(),
-        };
+        let report =
+            Self { context, began, all, quiet, converted: 0, skipped: 0, failed: Vec::new() };
         report.count();
         report
     }
 
     /// One file has ended.
     pub(super) fn ended(&mut self, item: &Item, end: Result<End, Error>) {
-        if self.json {
-            self.terminal.say(line(item, &end));
+        if self.context.json {
+            self.context.terminal.say(line(item, &end));
         }
         let (video, mp3) = (unit::path(&item.video), unit::path(&item.mp3));
         match end {
@@ -77,7 +68,7 @@ impl<'a> Report<'a> {
             }
             // Of the others each names its file.
             Err(Error::Client(error)) if self.all > 1 => {
-                self.terminal.note(format!("audio-converter: {video}: {error}"));
+                self.context.terminal.note(format!("audio-converter: {video}: {error}"));
                 self.failed.push(Error::Client(error));
             }
             Err(error) => self.fault(error),
@@ -88,7 +79,7 @@ impl<'a> Report<'a> {
     /// Something failed. Of several each is told as it comes.
     pub(super) fn fault(&mut self, error: Error) {
         if self.all > 1 && !matches!(error, Error::Interrupted) {
-            self.terminal.note(format!("audio-converter: {error}"));
+            self.context.terminal.note(format!("audio-converter: {error}"));
         }
         self.failed.push(error);
     }
@@ -96,26 +87,27 @@ impl<'a> Report<'a> {
     /// Everything has ended; returns what failed.
     pub(super) fn finish(self) -> Vec<Error> {
         if self.all == 0 {
-            self.terminal
+            self.context
+                .terminal
                 .note("There are no videos. Files of other kinds can be named themselves.");
         } else if self.all > 1 {
-            self.terminal.unfooter();
+            self.context.terminal.unfooter();
             let time = unit::time(Duration::from_millis(self.began.elapsed().as_millis() as u64));
-            self.terminal.note(format!("{} in {time}", self.counts()));
+            self.context.terminal.note(format!("{} in {time}", self.counts()));
         }
         self.failed
     }
 
     fn say(&self, text: String) {
-        if !self.json {
-            self.terminal.say(text);
+        if !self.context.json {
+            self.context.terminal.say(text);
         }
     }
 
     fn count(&self) {
         if self.all > 1 {
             let ended = self.converted + self.skipped + self.failed.len();
-            self.terminal.footer(format!("{ended} of {}: {}", self.all, self.counts()));
+            self.context.terminal.footer(format!("{ended} of {}: {}", self.all, self.counts()));
         }
     }
 

@@ -4,7 +4,7 @@ use crate::{
     client::{Client, Conversion, List},
     command::Context,
     error::Error,
-    server::Server,
+    server,
     table::table,
     unit,
 };
@@ -19,8 +19,6 @@ use std::num::NonZero;
     audio-converter list --state failed --since 2d\n  \
     audio-converter list --all --json | jq -r '.items[].id'")]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    server: Server,
     /// Only conversions in this state.
     #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
     state: Option<String>,
@@ -33,9 +31,6 @@ pub(crate) struct Arguments {
     /// As many as there are.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// The most that a server gives at once.
@@ -43,16 +38,16 @@ const PAGE: usize = 100;
 
 /// Prints the list.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
-    let client = arguments.server.signed_in(context).await?;
+    let client = server::signed_in(context).await?;
     let limit = if arguments.all { usize::MAX } else { arguments.limit.get() };
     let list = conversions(&client, arguments.state.as_deref(), arguments.since, limit).await?;
     let terminal = &context.terminal;
-    match (arguments.json, list.items.is_empty()) {
-        (true, _) => terminal.say(serde_json::json!(list)),
-        (false, true) => terminal.note("There are none."),
-        (false, false) => terminal.say(rows(&list.items, Timestamp::now())),
+    if list.items.is_empty() && !context.json {
+        terminal.note("There are none.");
+        return Ok(());
     }
-    if list.next.is_some() && !arguments.json {
+    context.show(&list, || rows(&list.items, Timestamp::now()));
+    if list.next.is_some() && !context.json {
         terminal.note("There are older ones; --limit N or --all shows more.");
     }
     Ok(())
@@ -105,8 +100,8 @@ fn since(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Shows conversions: as a table, or each as a line of JSON.
-pub(crate) fn show(conversions: &[Conversion], json: bool, context: &Context) {
-    if json {
+pub(crate) fn show(conversions: &[Conversion], context: &Context) {
+    if context.json {
         conversions.iter().for_each(|each| context.terminal.say(serde_json::json!(each)));
     } else if !conversions.is_empty() {
         context.terminal.say(rows(conversions, Timestamp::now()));

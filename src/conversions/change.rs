@@ -1,13 +1,10 @@
 //! `retry`, `cancel` and `delete`: what changes conversions that are there.
 
-use crate::{
-    client::Conversion,
-    command::Context,
-    error::Error,
+use super::{
     list,
-    server::Server,
     which::{Which, each},
 };
+use crate::{client::Conversion, command::Context, error::Error, server};
 use domain::{ConversionId, State};
 use reqwest::Method;
 use serde_json::json;
@@ -19,53 +16,38 @@ use serde_json::json;
     audio-converter retry @latest\n  \
     audio-converter retry --failed")]
 pub(crate) struct Retry {
-    #[command(flatten)]
-    server: Server,
     /// The conversions' ids; @latest is the newest.
     #[arg(value_name = "ID", required_unless_present = "failed")]
     ids: Vec<Which>,
     /// All of yours that failed.
     #[arg(long, conflicts_with = "ids")]
     failed: bool,
-    /// Print each new conversion as a line of JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What to call off.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Example:\n  audio-converter cancel @latest")]
 pub(crate) struct Cancel {
-    #[command(flatten)]
-    server: Server,
     /// The conversions' ids; @latest is the newest.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<Which>,
-    /// Print each conversion as a line of JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What to delete.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Example:\n  audio-converter delete @latest -y")]
 pub(crate) struct Delete {
-    #[command(flatten)]
-    server: Server,
     /// The conversions' ids; @latest is the newest.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<Which>,
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
-    /// Print one JSON object for each deleted video.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Makes new conversions of the same videos.
 pub(crate) async fn retry(arguments: &Retry, context: &Context) -> Result<(), Error> {
-    let client = arguments.server.signed_in(context).await?;
+    let client = server::signed_in(context).await?;
     let mut ids = arguments.ids.clone();
     if arguments.failed {
         let failed = Some(State::Failed.as_str());
@@ -82,13 +64,13 @@ pub(crate) async fn retry(arguments: &Retry, context: &Context) -> Result<(), Er
         Ok(client.post_once::<Conversion>(&path, &format!("retry-{id}")).await?)
     })
     .await;
-    list::show(&made, arguments.json, context);
+    list::show(&made, context);
     result
 }
 
 /// Calls conversions off.
 pub(crate) async fn cancel(arguments: &Cancel, context: &Context) -> Result<(), Error> {
-    let client = arguments.server.signed_in(context).await?;
+    let client = server::signed_in(context).await?;
     let (ended, result) =
         each(&arguments.ids, &context.terminal, "calls", async |which: &Which| {
             let id = id(*which, &client).await?;
@@ -96,13 +78,13 @@ pub(crate) async fn cancel(arguments: &Cancel, context: &Context) -> Result<(), 
             Ok(client.post_once::<Conversion>(&path, &format!("cancel-{id}")).await?)
         })
         .await;
-    list::show(&ended, arguments.json, context);
+    list::show(&ended, context);
     result
 }
 
 /// Deletes videos, with all that hangs on them.
 pub(crate) async fn delete(arguments: &Delete, context: &Context) -> Result<(), Error> {
-    let (client, terminal) = (arguments.server.signed_in(context).await?, &context.terminal);
+    let (client, terminal) = (server::signed_in(context).await?, &context.terminal);
     let find = async |which: &Which| which.find(&client).await;
     let (mut found, result) = each(&arguments.ids, terminal, "deletions", find).await;
     result?;
@@ -116,12 +98,9 @@ pub(crate) async fn delete(arguments: &Delete, context: &Context) -> Result<(), 
         let (id, name) = (conversion.id, &conversion.name);
         let video = conversion.video.ok_or_else(|| Error::failed(format!("{name} has no id")))?;
         let path = ["v1", "videos", &video.to_string()];
-        client.change(Method::DELETE, &path, None::<&()>).await?;
-        if arguments.json {
-            terminal.say(json!({"conversion": id, "video": video, "state": "deleted"}));
-        } else {
-            terminal.note(format!("{name} is deleted."));
-        }
+        client.change::<()>(Method::DELETE, &path, None).await?;
+        let value = json!({"conversion": id, "video": video, "state": "deleted"});
+        context.show(value, || format!("{name} is deleted"));
         Ok(())
     };
     each(&found, terminal, "deletions", delete).await.1

@@ -1,13 +1,15 @@
 //! `login` and `logout`: what this machine remembers of a server.
 
+use super::{
+    logins::Logins,
+    password::{self, Password},
+};
 use crate::{
     client::{Client, Error as ClientError, Me, is_loopback, name},
     command::Context,
     config::Credentials,
     error::Error,
-    logins::Logins,
-    password::{self, Password},
-    server::{self, Server},
+    server,
 };
 use secrecy::ExposeSecret;
 
@@ -18,8 +20,6 @@ use secrecy::ExposeSecret;
     audio-converter login --user ada --password-stdin <password\n  \
     audio-converter login --token-stdin <token")]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    server: Server,
     /// The account's name [default: AUDIO_CONVERTER_USER, or asked].
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -33,16 +33,9 @@ pub(crate) struct Arguments {
     print_token: bool,
 }
 
-/// Which login to forget.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Logout {
-    #[command(flatten)]
-    server: Server,
-}
-
 /// Signs in.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
-    let server = arguments.server.chosen(context)?;
+    let server = server::chosen(context)?;
     if server.scheme() == "http" && !is_loopback(&server) {
         context.terminal.note(format!(
             "{} is not encrypted: whoever is in between reads what is sent.",
@@ -109,8 +102,8 @@ async fn with_password(
 }
 
 /// Forgets a login.
-pub(crate) fn logout(arguments: &Logout, context: &Context) -> Result<(), Error> {
-    let server = arguments.server.chosen(context)?;
+pub(crate) fn logout(context: &Context) -> Result<(), Error> {
+    let server = server::chosen(context)?;
     let known = Logins::read(context.config.folder.as_deref())?.remove(&server)?;
     let server = name(&server);
     context.terminal.note(if known {

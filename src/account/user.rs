@@ -1,13 +1,12 @@
 //! `user`: accounts. Most of it is for admins; everybody changes and deletes the own one.
 
+use super::{logins::Logins, password::Password};
 use crate::{
     client::{Account, Client, List, Me},
     command::Context,
     config::Credentials,
     error::Error,
-    logins::Logins,
-    password::Password,
-    server::{self, Server},
+    server,
     table::table,
     unit,
 };
@@ -16,56 +15,41 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-/// Which account.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Of {
-    #[command(flatten)]
-    server: Server,
-    /// The account.
-    name: String,
-}
-
 /// What to do with accounts.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Makes an account. Where registration is open nobody need be signed in for it.
-    #[command(after_long_help = "Example:\n  audio-converter user add ada --role admin")]
     Add {
-        #[command(flatten)]
-        of: Of,
+        /// The account.
+        name: String,
         /// user or admin.
         #[arg(long, value_parser = ["user", "admin"])]
         role: Option<String>,
         #[command(flatten)]
         password: Password,
-        /// Print the account as JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Lists all accounts.
-    List {
-        #[command(flatten)]
-        server: Server,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Locks an account out, at once.
-    Disable(Of),
+    Disable {
+        /// The account.
+        name: String,
+    },
     /// Lets a disabled account in again.
-    Enable(Of),
+    Enable {
+        /// The account.
+        name: String,
+    },
     /// Makes an account user or admin.
     Role {
-        #[command(flatten)]
-        of: Of,
+        /// The account.
+        name: String,
         /// user or admin.
         #[arg(value_parser = ["user", "admin"])]
         role: String,
     },
     /// Changes your password, or as an admin that of NAME. Earlier logins end with it.
     Passwd {
-        #[command(flatten)]
-        server: Server,
         /// The account [default: yours].
         name: Option<String>,
         #[command(flatten)]
@@ -73,8 +57,8 @@ pub(crate) enum Command {
     },
     /// Deletes an account with all its videos. Its name is never given again.
     Delete {
-        #[command(flatten)]
-        of: Of,
+        /// The account.
+        name: String,
         /// Do not ask.
         #[arg(short, long)]
         yes: bool,
@@ -83,64 +67,45 @@ pub(crate) enum Command {
 
 /// Does it.
 pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Error> {
-    let terminal = &context.terminal;
-    match command {
-        Command::Add { of, role, password, json } => {
-            let client = of.server.client(context).await?;
-            let password =
-                password.chosen(&format!("Password for {}: ", of.name), terminal).await?;
-            let mut body = json!({"name": of.name, "password": password.expose_secret()});
+    let (client, terminal) = (server::client(context).await?, &context.terminal);
+    let changed = match command {
+        Command::Add { name, role, password } => {
+            let password = password.chosen(&format!("Password for {name}: "), terminal).await?;
+            let mut body = json!({"name": name, "password": password.expose_secret()});
             if let Some(role) = role {
                 body["role"] = json!(role);
             }
-            let made = client.change(Method::POST, &["v1", "users"], Some(&body)).await?;
-            if *json {
-                terminal.say(made)
-            } else {
-                terminal.note(format!("{} is added.", of.name))
-            }
-            Ok(())
+            client.change(Method::POST, &["v1", "users"], Some(&body)).await?
         }
-        Command::List { server, json } => {
-            let list = accounts(&server.signed_in(context).await?).await?;
-            terminal.say(if *json { json!(list).to_string() } else { rows(&list.items) });
-            Ok(())
+        Command::List => {
+            let list = accounts(&client).await?;
+            context.show(&list, || rows(&list.items));
+            return Ok(());
         }
-        Command::Disable(of) => set(of, json!({"disabled": true}), "disabled", context).await,
-        Command::Enable(of) => set(of, json!({"disabled": false}), "enabled", context).await,
-        Command::Role { of, role } => set(of, json!({"role": role}), role, context).await,
-        Command::Passwd { server, name, password } => {
-            let client = server.signed_in(context).await?;
-            match name {
-                Some(name) => {
-                    let new =
-                        password.chosen(&format!("New password for {name}: "), terminal).await?;
-                    patch(&client, name, &json!({"password": new.expose_secret()})).await?;
-                    terminal.note(format!("The password of {name} is changed."));
-                    Ok(())
-                }
-                None => own_password(&client, *password, context).await,
-            }
+        Command::Disable { name } => patch(&client, name, json!({"disabled": true})).await?,
+        Command::Enable { name } => patch(&client, name, json!({"disabled": false})).await?,
+        Command::Role { name, role } => patch(&client, name, json!({"role": role})).await?,
+        Command::Passwd { name: None, password } => {
+            return own_password(&client, *password, context).await;
         }
-        Command::Delete { of, yes } => {
-            let client = of.server.signed_in(context).await?;
-            let question = format!("Delete {} with all videos and MP3s, for good?", of.name);
+        Command::Passwd { name: Some(name), password } => {
+            let new = password.chosen(&format!("New password for {name}: "), terminal).await?;
+            patch(&client, name, json!({"password": new.expose_secret()})).await?
+        }
+        Command::Delete { name, yes } => {
+            let question = format!("Delete {name} with all videos and MP3s, for good?");
             terminal.insist(*yes, question).await?;
-            client.change(Method::DELETE, &["v1", "users", &of.name], None::<&()>).await?;
-            terminal.note(format!("{} is deleted.", of.name));
-            Ok(())
+            client.change::<()>(Method::DELETE, &["v1", "users", name], None).await?;
+            terminal.note(format!("{name} is deleted."));
+            return Ok(());
         }
-    }
-}
-
-async fn set(of: &Of, body: Value, now: &str, context: &Context) -> Result<(), Error> {
-    patch(&of.server.signed_in(context).await?, &of.name, &body).await?;
-    context.terminal.note(format!("{} is now {now}.", of.name));
+    };
+    context.show(&changed, || rows(std::slice::from_ref(&changed)));
     Ok(())
 }
 
-async fn patch(client: &Client, name: &str, body: &Value) -> Result<Value, Error> {
-    Ok(client.change(Method::PATCH, &["v1", "users", name], Some(body)).await?)
+async fn patch(client: &Client, name: &str, body: Value) -> Result<Account, Error> {
+    Ok(client.change(Method::PATCH, &["v1", "users", name], Some(&body)).await?)
 }
 
 /// Changes it and signs in again, for the stored login ends with the old one.
@@ -150,7 +115,7 @@ async fn own_password(client: &Client, password: Password, context: &Context) ->
     let current = password.known(&format!("Current password of {name}: "), terminal).await?;
     let new = password.chosen("New password: ", terminal).await?;
     let body = json!({"current": current.expose_secret(), "new": new.expose_secret()});
-    client.change(Method::PUT, &["v1", "users", &name, "password"], Some(&body)).await?;
+    client.change::<()>(Method::PUT, &["v1", "users", &name, "password"], Some(&body)).await?;
     terminal.note("The password is changed; every earlier login has ended.");
     if client.is_stored() {
         let account = Credentials::Account { user: name.clone(), password: new };

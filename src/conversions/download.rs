@@ -1,13 +1,12 @@
 //! `download`: the MP3s of conversions that have ended.
 
+use super::which::{Which, each};
 use crate::{
     client::{Client, Mp3},
     command::Context,
     error::Error,
-    remote,
-    server::Server,
+    remote, server,
     target::{Existing, Target, is_folder, place},
-    which::{Which, each},
 };
 use domain::{FileName, Sha256};
 use serde_json::json;
@@ -25,8 +24,6 @@ use std::{
     audio-converter list --state succeeded --json | jq -r '.items[].id' |\n    \
     xargs audio-converter download -o ~/music/")]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    server: Server,
     /// The conversions' ids; @latest is the newest.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<Which>,
@@ -35,9 +32,6 @@ pub(crate) struct Arguments {
     out: Option<PathBuf>,
     #[command(flatten)]
     existing: Existing,
-    /// Print one JSON object for each file.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Downloads the MP3s.
@@ -47,7 +41,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         let out = out.display();
         return Err(Error::Usage(format!("several MP3s need a folder, and {out} is none")));
     }
-    let client = arguments.server.signed_in(context).await?;
+    let client = server::signed_in(context).await?;
     let one = async |which: &Which| one(arguments, *which, &client, context).await;
     each(&arguments.ids, &context.terminal, "downloads", one).await.1
 }
@@ -69,14 +63,12 @@ async fn one(
     if let Some(target) = target {
         remote::download(client, id, &mp3, &target, terminal).await?;
     }
-    let shown = path.display();
-    match (arguments.json, state) {
-        (true, _) => {
-            let (mp3, length) = (path.to_string_lossy(), mp3.length);
-            terminal.say(json!({"conversion": id, "mp3": mp3, "state": state, "length": length}));
-        }
-        (false, "skipped") => terminal.note(format!("{shown} is there already (-y replaces it)")),
-        (false, _) => terminal.say(shown),
+    if state == "skipped" {
+        terminal.note(format!("{} is there already (-y replaces it)", path.display()));
+    }
+    if state == "succeeded" || context.json {
+        let value = json!({"conversion": id, "mp3": path.to_string_lossy(), "state": state, "length": mp3.length});
+        context.show(value, || path.display().to_string());
     }
     Ok(())
 }

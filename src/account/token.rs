@@ -3,15 +3,15 @@
 use crate::{
     client::{ApiToken, List},
     command::Context,
+    conversions::which::each,
     error::Error,
-    server::Server,
+    server,
     table::table,
     unit,
-    which::each,
 };
 use jiff::Timestamp;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What to do with tokens.
 #[derive(Debug, clap::Subcommand)]
@@ -20,29 +20,16 @@ pub(crate) enum Command {
     #[command(after_long_help = "Example:\n  \
         AUDIO_CONVERTER_TOKEN=$(audio-converter token create backup --days 365)")]
     Create {
-        #[command(flatten)]
-        server: Server,
         /// What it is for.
         name: String,
         /// It ends after so many days [default: never].
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: Option<u32>,
-        /// Print all of it as JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Lists your tokens.
-    List {
-        #[command(flatten)]
-        server: Server,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Makes tokens worthless, at once.
     Revoke {
-        #[command(flatten)]
-        server: Server,
         /// The tokens' ids.
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
@@ -53,33 +40,23 @@ const TOKENS: [&str; 2] = ["v1", "tokens"];
 
 /// Does it.
 pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Error> {
-    let terminal = &context.terminal;
+    let (client, terminal) = (server::signed_in(context).await?, &context.terminal);
     match command {
-        Command::Create { server, name, days, json } => {
-            let client = server.signed_in(context).await?;
+        Command::Create { name, days } => {
             let body = json!({"name": name, "expires_in_days": days});
-            let made = client.change(Method::POST, &TOKENS, Some(&body)).await?;
-            if *json {
-                terminal.say(made);
-            } else {
-                terminal.say(made["token"].as_str().unwrap_or_default());
-                terminal.note("It is shown only this once; keep it like a password.");
-            }
+            let made = client.change::<Value>(Method::POST, &TOKENS, Some(&body)).await?;
+            context.show(&made, || made["token"].as_str().unwrap_or_default().to_owned());
+            terminal.note("It is shown only this once; keep it like a password.");
             Ok(())
         }
-        Command::List { server, json } => {
-            let list: List<ApiToken> = server.signed_in(context).await?.get(&TOKENS, &[]).await?;
-            match (json, list.items.is_empty()) {
-                (true, _) => terminal.say(json!(list)),
-                (false, true) => terminal.note("There are none."),
-                (false, false) => terminal.say(rows(&list.items)),
-            }
+        Command::List => {
+            let list: List<ApiToken> = client.get(&TOKENS, &[]).await?;
+            context.show(&list, || rows(&list.items));
             Ok(())
         }
-        Command::Revoke { server, ids } => {
-            let client = server.signed_in(context).await?;
+        Command::Revoke { ids } => {
             let revoke = async |id: &String| {
-                client.change(Method::DELETE, &["v1", "tokens", id], None::<&()>).await?;
+                client.change::<()>(Method::DELETE, &["v1", "tokens", id], None).await?;
                 terminal.note(format!("{id} is revoked."));
                 Ok(())
             };

@@ -1,9 +1,10 @@
 //! `status`: conversions, now or at their end.
 
-use crate::{
-    command::Context, error::Error, list, remote, server::Server, terminal::Scale, which::Which,
-    which::each,
+use super::{
+    list,
+    which::{Which, each},
 };
+use crate::{command::Context, error::Error, remote, server, terminal::Scale};
 
 /// Which conversions.
 #[derive(Debug, clap::Args)]
@@ -11,22 +12,17 @@ use crate::{
     audio-converter status @latest\n  \
     audio-converter status ID --wait && audio-converter download ID")]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    server: Server,
     /// The conversions' ids; @latest is the newest.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<Which>,
     /// Wait for their end; exit code 0 only when all have an MP3.
     #[arg(short, long)]
     wait: bool,
-    /// Print each as a line of JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Prints the conversions.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
-    let (client, terminal) = (arguments.server.signed_in(context).await?, &context.terminal);
+    let (client, terminal) = (server::signed_in(context).await?, &context.terminal);
     let (shown, found) = each(&arguments.ids, terminal, "conversions", async |which: &Which| {
         let conversion = which.find(&client).await?;
         if !arguments.wait || conversion.state.is_terminal() {
@@ -36,7 +32,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         remote::wait(&client, conversion.id, bar).await
     })
     .await;
-    list::show(&shown, arguments.json, context);
+    list::show(&shown, context);
     found?;
     if !arguments.wait {
         return Ok(());
