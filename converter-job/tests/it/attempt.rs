@@ -27,6 +27,10 @@ struct Stage {
 
 impl Stage {
     async fn with(video: &[u8]) -> Self {
+        Self::asked(video, Options::default()).await
+    }
+
+    async fn asked(video: &[u8], options: Options) -> Self {
         let folder = Folder::new();
         let storage = Storage::open(&url(&folder)).await.unwrap();
         let file = VideoId::generate();
@@ -46,7 +50,7 @@ impl Stage {
         let new = NewConversion {
             video: &video,
             role: Role::User,
-            options: Options::default(),
+            options,
             idempotency: None,
             mp3_kept_for: None,
         };
@@ -229,6 +233,20 @@ async fn a_bad_video_is_committed_as_a_failure() {
         assert_eq!((record.state, record.failure.unwrap().reason), (State::Failed, reason));
         stage.assert_nothing_is_left().await;
     }
+}
+
+#[tokio::test]
+async fn a_cut_off_video_fails_unless_what_is_there_was_asked_for() {
+    let video = &second_of_sound()[..100_000];
+    let stage = Stage::with(video).await;
+    assert_end(&end(stage.start(1, &[])), 65, "failed: truncated: ");
+    assert_eq!(stage.record().await.failure.unwrap().reason, Reason::Truncated);
+    stage.assert_nothing_is_left().await;
+    let stage = Stage::asked(video, Options { allow_truncated: true, ..Options::default() }).await;
+    let ended = end(stage.start(1, &[]));
+    assert_end(&ended, 0, "succeeded: 0:00:01");
+    assert!(ended.log.contains("the file is cut off"), "{ended:?}");
+    assert_eq!(stage.record().await.mp3.unwrap().duration_ms, 520);
 }
 
 #[tokio::test]
