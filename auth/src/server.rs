@@ -89,7 +89,11 @@ mod tests {
     #[tokio::test]
     async fn a_login_under_way_is_answered_before_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::with_file(folder.path().join("accounts.sqlite")).unwrap();
+        let mut config = Config::with_file(
+            process::config::Settings::from_lookup(|_| None),
+            folder.path().join("accounts.sqlite"),
+        )
+        .unwrap();
         config.listen.set_port(0);
         config.first_password = Some("a password".into());
         let server = Server::open(config).await.unwrap();
