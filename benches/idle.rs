@@ -15,8 +15,12 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     upload::one(&server)?;
     thread::sleep(Duration::from_secs(60));
     let worked = server.resident_mb()?;
+    let before = server.wake_ups()?;
+    thread::sleep(Duration::from_secs(10));
+    let wake_ups = server.wake_ups()? - before;
     Ok(vec![
         Row::of_limit("idle serve, fresh", fresh, LIMIT_MB, "MB"),
         Row::of_limit("idle serve, 60 s after 20 logins and 1 GB", worked, LIMIT_MB, "MB"),
+        Row::of_limit("idle serve: wake-ups in 10 s", wake_ups, 20.0, ""),
     ])
 }

@@ -5,9 +5,14 @@
 //! every wall ratio is the median over interleaved pairs.
 
 mod converter;
+mod crowd;
 mod idle;
+mod latency;
+mod list;
+mod login;
 mod report;
 mod server;
+mod small;
 mod upload;
 
 use report::Row;
@@ -16,8 +21,16 @@ use std::{path::PathBuf, process::ExitCode};
 type Result<T = ()> = anyhow::Result<T>;
 type Measurement = fn() -> Result<Vec<Row>>;
 
-const ALL: &[(&str, Measurement)] =
-    &[("converter", converter::measure), ("upload", upload::measure), ("idle", idle::measure)];
+const ALL: &[(&str, Measurement)] = &[
+    ("converter", converter::measure),
+    ("latency", latency::measure),
+    ("upload", upload::measure),
+    ("crowd", crowd::measure),
+    ("small", small::measure),
+    ("login", login::measure),
+    ("list", list::measure),
+    ("idle", idle::measure),
+];
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> =

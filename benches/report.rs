@@ -42,12 +42,22 @@ impl Row {
         Self { name: name.to_owned(), ours, peer: None, ratio: None, goal, unit }
     }
 
+    /// A figure that is to be reached: as the share of it that is missing.
+    pub(crate) fn of_floor(name: &str, ours: f64, goal: f64, unit: &'static str) -> Self {
+        Self {
+            peer: Some(goal),
+            ratio: Some(goal / ours),
+            goal: 1.0,
+            ..Self::of_limit(name, ours, goal, unit)
+        }
+    }
+
     pub(crate) fn is_met(&self) -> bool {
         self.ratio.unwrap_or(self.ours) <= self.goal
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

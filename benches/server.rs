@@ -2,9 +2,12 @@
 
 use crate::{Result, program};
 use anyhow::Context;
+use reqwest::Client;
+use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 use tempfile::TempDir;
@@ -12,7 +15,7 @@ use tempfile::TempDir;
 /// A running server; ends with the measurement.
 pub(crate) struct Server {
     child: Child,
-    _data: TempDir,
+    data: TempDir,
     /// `127.0.0.1:PORT`.
     pub(crate) address: String,
     pub(crate) password: String,
@@ -51,20 +54,67 @@ impl Server {
         }
         let (address, password) =
             address.zip(password).context("serve did not say where it listens")?;
-        Ok(Self { child, _data: data, address, password })
+        Ok(Self { child, data, address, password })
+    }
+
+    /// The address of something on it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     /// Signs in as the first account and returns the token.
     pub(crate) fn sign_in(&self) -> Result<String> {
-        let request = async {
-            let answer = reqwest::Client::new()
-                .post(format!("http://{}/login", self.address))
-                .basic_auth("admin", Some(&self.password))
-                .send()
-                .await?;
+        wait_for(async {
+            let asked = Client::new().post(self.url("/login"));
+            let answer = asked.basic_auth("admin", Some(&self.password)).send().await?;
             Ok(answer.error_for_status()?.text().await?)
-        };
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(request)
+        })
+    }
+
+    /// Deletes every video there is.
+    pub(crate) fn delete_videos(&self, token: &str) -> Result {
+        let client = Client::new();
+        wait_for(async {
+            loop {
+                let page = client.get(self.url("/v1/videos?limit=100")).bearer_auth(token);
+                let page: Value =
+                    serde_json::from_slice(&page.send().await?.error_for_status()?.bytes().await?)?;
+                let videos = page["items"].as_array().context("items")?;
+                if videos.is_empty() {
+                    return Ok(());
+                }
+                for video in videos {
+                    let path = format!("/v1/videos/{}", video["id"].as_str().unwrap_or_default());
+                    let asked = client.delete(self.url(&path)).bearer_auth(token);
+                    asked.send().await?.error_for_status()?;
+                }
+            }
+        })
+    }
+
+    /// CPU seconds that the server itself has used.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after) = stat.rsplit_once(')').context("a name")?;
+        let ticks = after.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / 100.0)
+    }
+
+    /// How often its threads have gone to sleep and been woken.
+    pub(crate) fn wake_ups(&self) -> Result<f64> {
+        let mut sum = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let status = fs::read_to_string(thread?.path().join("status"))?;
+            let mut lines = status.lines();
+            let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sum += line.context("a count")?.trim().parse::<f64>()?;
+        }
+        Ok(sum)
+    }
+
+    /// The folder with its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.path().join("data")
     }
 
     /// Resident memory of the server itself in MB.
@@ -88,6 +138,11 @@ impl Server {
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024.0 / 1e6)
     }
+}
+
+/// What comes of some requests.
+pub(crate) fn wait_for<T>(requests: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(requests)
 }
 
 fn word_after(line: &str, before: &str) -> Option<String> {
