@@ -15,6 +15,7 @@ mod link;
 mod mp3;
 mod resample;
 mod sound;
+mod timeline;
 mod track;
 mod video;
 
@@ -27,6 +28,7 @@ use link::Shared;
 use mp3::Mp3;
 use sound::Sound;
 use std::{io, process::ExitCode};
+use timeline::Timeline;
 use video::Video;
 
 /// Why decoding ended before the MP3 was whole.
@@ -118,7 +120,7 @@ fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
 
 /// Decodes and encodes everything; milliseconds of sound.
 fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Result<u64, Stop> {
-    let mut sound = Sound::open(video, job, broken)?;
+    let mut sound = Timeline::new(Sound::open(video, job, broken)?);
     let mut frame = frame::Audio::empty();
     let mut encoder = None;
     let mut told = 0;
@@ -128,26 +130,34 @@ fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Resul
             None => encoder.insert(Encoder::open(job.preset, &frame, Mp3::new(link.clone()))?),
         };
         encoder.push(&mut frame)?;
-        let percent = sound.percent(link.furthest(), job.length);
+        let percent = sound.sound().percent(link.furthest(), job.length);
         if percent > told {
             told = percent;
             let _ = link.send(&Request::Progress(percent));
         }
     }
+    judge(job, link, &sound, broken)?;
+    match encoder {
+        Some(encoder) => encoder.finish(),
+        None if sound.shortfall().is_some() => {
+            Err(Stop::failed(Reason::Truncated, "nothing of what is there can be decoded"))
+        }
+        None => Err(Stop::failed(Reason::NotMedia, "no sound could be decoded")),
+    }
+}
+
+/// What only the end shows: sound that is missing there, and time that was left out.
+fn judge(job: &Job, link: &Shared, sound: &Timeline, broken: Option<&str>) -> Result<(), Stop> {
     let missing = sound.shortfall();
     if let (Some(missing), false) = (&missing, job.allow_truncated) {
         return Err(Stop::failed(Reason::Truncated, missing));
     }
-    if let Some(how) = broken.or(missing.as_deref()) {
-        let _ = link.send(&Request::Notice(format!("the file is cut off: {how}")));
-    }
-    if sound.closed_seconds() > 0 {
-        let seconds = sound.closed_seconds();
-        let text = format!("{seconds} s of gaps in the timestamps were closed up");
+    let cut = broken.or(missing.as_deref()).map(|how| format!("the file is cut off: {how}"));
+    let closed = Some(sound.closed_seconds()).filter(|seconds| *seconds > 0);
+    let closed = closed.map(|s| format!("{s} s of gaps in the timestamps were closed up"));
+    for text in cut.into_iter().chain(closed) {
+        // A broken pipe shows in the link.
         let _ = link.send(&Request::Notice(text));
     }
-    match encoder {
-        Some(encoder) => encoder.finish(),
-        None => Err(Stop::failed(Reason::NotMedia, "no sound could be decoded")),
-    }
+    Ok(())
 }

@@ -2,11 +2,8 @@
 
 use super::{
     Stop,
-    gaps::Gaps,
     libav::{self, Track},
-    limits,
-    resample::{Shape, empty},
-    track,
+    limits, track,
     video::Video,
 };
 use crate::protocol::Job;
@@ -16,14 +13,12 @@ use ffmpeg_next::{
     codec::packet::side_data,
     decoder,
     error::{EAGAIN, EINVAL, ENOMEM},
-    format::{Sample, context::Input},
+    format::context::Input,
     frame, threading,
 };
 
 /// Times that a demuxer may ask to be called again without giving anything.
 const PATIENCE: u32 = 1000;
-/// The most samples of silence in one frame.
-const SILENT_FRAME: u64 = 4096;
 
 /// One track, being decoded.
 pub(super) struct Sound {
@@ -33,11 +28,7 @@ pub(super) struct Sound {
     first: Option<Packet>,
     decoder: decoder::Audio,
     /// Microseconds of sound given, silence included.
-    decoded_us: u64,
-    gaps: Gaps,
-    /// Samples of silence that go before the frame that waits for them.
-    silence: u64,
-    waiting: Option<frame::Audio>,
+    given_us: u64,
     /// Where the file says that the track ends, in nanoseconds, where that can be relied on.
     ends: Option<i64>,
     /// Milliseconds in all, where the file says so.
@@ -79,56 +70,14 @@ impl Sound {
         let decoder = open_decoder(&input, track, job.threads)?;
         let track = track.index;
         let ends = declared_end(&input, track);
-        let gaps = Gaps::new(libav::start(&input).map(|us| us.saturating_mul(1000)));
-        Ok(Self {
-            input,
-            track,
-            first,
-            decoder,
-            decoded_us: 0,
-            gaps,
-            silence: 0,
-            waiting: None,
-            ends,
-            duration_ms,
-            ended: false,
-        })
+        Ok(Self { input, track, first, decoder, given_us: 0, ends, duration_ms, ended: false })
     }
 
-    /// The next frame, decoded or of silence; false at the end. What cannot be decoded is passed
-    /// over.
+    /// Decodes the next frame; false at the end. What cannot be decoded is passed over.
     pub(super) fn next(&mut self, frame: &mut frame::Audio) -> Result<bool, Stop> {
-        if self.waiting.is_none() {
-            if !self.decode(frame)? {
-                return Ok(false);
-            }
-            self.check(frame)?;
-            let lasts = nanoseconds(frame.samples() as i64, Rational::new(1, rate_of(frame)));
-            let base = self.decoder.packet_time_base();
-            let at = frame.timestamp().map(|at| nanoseconds(at, base));
-            let silence = self.gaps.before(at, lasts).max(0).cast_unsigned();
-            self.silence = silence / 1000 * u64::from(frame.rate()) / 1_000_000;
-            if self.silence > 0 {
-                self.waiting = Some(std::mem::replace(frame, frame::Audio::empty()));
-            }
-        }
-        if let Some(waiting) = &self.waiting {
-            let count = self.silence.min(SILENT_FRAME);
-            self.silence -= count;
-            *frame = match count {
-                0 => self.waiting.take().unwrap_or_else(frame::Audio::empty),
-                count => silent(waiting, count)?,
-            };
-        }
-        self.decoded_us += frame.samples() as u64 * 1_000_000 / u64::from(frame.rate());
-        limits::check_duration(self.decoded_us / 1000)?;
-        Ok(true)
-    }
-
-    fn decode(&mut self, frame: &mut frame::Audio) -> Result<bool, Stop> {
         loop {
             match self.decoder.receive_frame(frame) {
-                Ok(()) if frame.samples() > 0 => return Ok(true),
+                Ok(()) if frame.samples() > 0 => return check(frame).map(|()| true),
                 Ok(()) => {}
                 Err(Error::Eof) => return Ok(false),
                 Err(Error::Other { errno: ENOMEM }) => return Err(Stop::Memory),
@@ -138,25 +87,26 @@ impl Sound {
         }
     }
 
-    fn check(&self, frame: &frame::Audio) -> Result<(), Stop> {
-        let rate = rate_of(frame);
-        limits::check_shape(rate, frame.channels().into())?;
-        if rate == 0 || frame.channels() == 0 {
-            return Err(Stop::failed(Reason::NotMedia, "sound without a sample rate or channels"));
-        }
-        Ok(())
+    /// When the first of all the file's tracks begins, in nanoseconds.
+    pub(super) fn start(&self) -> Option<i64> {
+        libav::start(&self.input).map(|us| us.saturating_mul(1000))
     }
 
-    /// At the end: how much of what the file declared has not come.
-    pub(super) fn shortfall(&self) -> Option<String> {
-        let short = self.ends?.saturating_sub(self.gaps.end());
-        let ms = short / 1_000_000;
-        (short > limits::SHORTFALL).then(|| format!("{ms} ms of its sound are missing at the end"))
+    /// When a frame begins, in nanoseconds.
+    pub(super) fn time_of(&self, frame: &frame::Audio) -> Option<i64> {
+        let base = self.decoder.packet_time_base();
+        frame.timestamp().map(|at| nanoseconds(at, base))
     }
 
-    /// Seconds of gaps in the timestamps that are not filled with silence.
-    pub(super) const fn closed_seconds(&self) -> i64 {
-        self.gaps.closed_seconds()
+    /// Where the file says that the track ends, in nanoseconds, where that can be relied on.
+    pub(super) const fn declared_end(&self) -> Option<i64> {
+        self.ends
+    }
+
+    /// Counts a frame that has been given, of sound or of silence.
+    pub(super) fn count(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
+        self.given_us += frame.samples() as u64 * 1_000_000 / u64::from(frame.rate());
+        limits::check_duration(self.given_us / 1000)
     }
 
     /// Gives the decoder its next packet, or tells it that there is none.
@@ -187,7 +137,7 @@ impl Sound {
     /// How far it is, 0 to 99: by time where the file tells its duration, else by bytes read.
     pub(super) fn percent(&self, read: u64, length: u64) -> u8 {
         let (done, all) = match self.duration_ms {
-            Some(ms) if ms > 0 => (self.decoded_us / 1000, ms),
+            Some(ms) if ms > 0 => (self.given_us / 1000, ms),
             _ => (read, length),
         };
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(0);
@@ -210,8 +160,13 @@ fn next_packet(input: &mut Input, track: usize) -> Result<Option<Packet>, Stop> 
     Ok(None)
 }
 
-fn rate_of(frame: &frame::Audio) -> i32 {
-    i32::try_from(frame.rate()).unwrap_or(-1)
+fn check(frame: &frame::Audio) -> Result<(), Stop> {
+    let rate = i32::try_from(frame.rate()).unwrap_or(-1);
+    limits::check_shape(rate, frame.channels().into())?;
+    if rate == 0 || frame.channels() == 0 {
+        return Err(Stop::failed(Reason::NotMedia, "sound without a sample rate or channels"));
+    }
+    Ok(())
 }
 
 /// A time in units of `base`.
@@ -219,17 +174,6 @@ fn nanoseconds(time: i64, base: Rational) -> i64 {
     let units = i128::from(time) * i128::from(base.numerator()) * 1_000_000_000;
     let time = units / i128::from(base.denominator().max(1));
     i64::try_from(time).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX })
-}
-
-/// Silence of the same shape as a frame.
-fn silent(like: &frame::Audio, samples: u64) -> Result<frame::Audio, Stop> {
-    let shape = Shape::of(like);
-    let mut frame = empty(shape, usize::try_from(samples).unwrap_or(0))?;
-    let level = if matches!(shape.format, Sample::U8(_)) { 0x80 } else { 0 };
-    for plane in 0..frame.planes() {
-        frame.data_mut(plane).fill(level);
-    }
-    Ok(frame)
 }
 
 fn is_encrypted(packet: &Packet) -> bool {
