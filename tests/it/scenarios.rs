@@ -60,6 +60,7 @@ scenarios! {
     faults::runners_and_decoders_are_killed, only: Some(Which::Embedded);
     faults::every_child_is_started_twice, only: Some(Which::Embedded);
     faults::the_disk_is_full_at_random_moments, only: Some(Which::Embedded), own_mounts: true;
+    faults::the_power_is_cut_twenty_times, only: Some(Which::Embedded);
     repeats::every_attempt_is_started_twice;
     repeats::the_same_message_three_times_makes_one_job;
     repeats::one_idempotency_key_makes_one_conversion;

@@ -128,6 +128,47 @@ fn fill(disk: &Path, left: u64) -> Result {
     Ok(file.set_len(length.saturating_sub(left))?)
 }
 
+pub(super) async fn the_power_is_cut_twenty_times(stack: &mut Stack) -> Result {
+    let mut chance = chance()?;
+    let folder = stack.folder().to_owned();
+    let (shim, side) = (folder.join("powercut.so"), folder.join("side"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checker/powercut.c");
+    let mut cc = Command::new("cc");
+    cc.args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).args([&shim, &source]);
+    output_of(&mut cc, None)?;
+    let told = Told::new(&folder, &[]);
+    let load = load(stack, &told, 20, Duration::from_secs(20), &mut chance).await?;
+    let server = embedded(stack)?;
+    server.stop().await?;
+    let environment = [
+        ("LD_PRELOAD", shim.display().to_string()),
+        ("POWERCUT_DATA", server.data.display().to_string()),
+        ("POWERCUT_SIDE", side.display().to_string()),
+    ];
+    let exports: String =
+        environment.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+    let job = program("converter-job");
+    let script = format!("#!/bin/sh\n{exports}exec \"{}\" \"$@\"\n", job.display());
+    server.program = server_with_converter(&folder.join("bin"), &script)?;
+    server.environment.extend(environment);
+    let data = server.data.clone();
+    let cut =
+        |how: &str| output_of(python("powercut.py").args([&data, &side]).arg(how), None).map(drop);
+    cut("begin")?;
+    server.restart().await?;
+    let cutting = async {
+        for _ in 0..20 {
+            pause(Duration::from_millis(chance.random_range(0..1500))).await;
+            server.stop().await?;
+            cut(&chance.random::<u32>().to_string())?;
+            server.restart().await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(load, cutting)?;
+    told.judge(server).await
+}
+
 pub(super) async fn the_checker_sees_every_damage(stack: &mut Stack) -> Result {
     let told = Told::new(stack.folder(), &[]);
     let ada = stack.user("ada").await?;
