@@ -6,6 +6,8 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A data folder that this process has for itself, until it ends.
@@ -18,6 +20,9 @@ pub(crate) struct Data {
 /// For its owner alone: in it are videos, tokens' keys and hashes of passwords.
 const PRIVATE: u32 = 0o700;
 const LOCK: &str = "lock";
+/// A server that is killed while it starts a converter leaves the lock to the unborn child, until that
+/// has become another program: moments, but long ones on a busy machine.
+const DEATH_TAKES: Duration = Duration::from_secs(1);
 
 impl Data {
     /// Takes `folder`, and makes it where it is missing.
@@ -59,7 +64,13 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
         .create(true)
         .truncate(false)
         .open(folder.join(LOCK))?;
-    match file.try_lock() {
+    let begun = Instant::now();
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && begun.elapsed() < DEATH_TAKES {
+        thread::sleep(DEATH_TAKES / 20);
+        locked = file.try_lock();
+    }
+    match locked {
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(cause)) => return Err(cause),
         Ok(()) => file.set_len(0)?,

@@ -63,9 +63,14 @@ impl Told {
         let id = record["id"].as_str().context("an id")?;
         let what = format!("conversion {id} to end");
         let state = wait::until(&what, LONG, async || {
-            let state =
-                client.conversion(id).await?["state"].as_str().unwrap_or_default().to_owned();
-            Ok(["succeeded", "failed", "cancelled"].contains(&state.as_str()).then_some(state))
+            let answer = client.get(&format!("/v1/conversions/{id}")).await?;
+            if answer.status() == StatusCode::NOT_FOUND {
+                return Ok(Some("lost".to_owned()));
+            }
+            let record: Value = answer.error_for_status()?.json().await?;
+            let state = record["state"].as_str().unwrap_or_default();
+            let last = ["succeeded", "failed", "cancelled"].contains(&state);
+            Ok(last.then(|| state.to_owned()))
         });
         self.note(&json!({ "said": "final", "conversion": id, "state": state.await? }))
     }
