@@ -46,9 +46,10 @@ pub(crate) fn run_with_own(name: &str) -> Result {
     let mut command = bound_to_this_thread(Path::new(way[0]));
     command.args(&way[1..]).arg(std::env::current_exe()?);
     let output = command.args(["--exact", name]).env(INSIDE, "1").output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    ensure!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let (said, noted) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    eprint!("{noted}");
+    ensure!(output.status.success(), "{said}{noted}");
     ensure!(said.contains("1 passed"), "{name} did not run");
     Ok(())
 }

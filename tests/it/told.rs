@@ -85,7 +85,8 @@ impl Told {
             StatusCode::OK => {
                 self.note(&json!({ "said": "cancelled", "conversion": record["id"] }))
             }
-            status => Ok(ensure!(status == StatusCode::CONFLICT, "cancel: {status}")),
+            StatusCode::CONFLICT => Ok(()),
+            status => anyhow::bail!("cancel: {status}"),
         }
     }
 
@@ -141,7 +142,8 @@ impl Told {
             let swept = swept.await;
             server.stop().await?;
             swept?;
-            self.check(&server.data).map(|said| println!("{}", said.trim())).map(|()| true)
+            eprint!("{}", self.check(&server.data)?);
+            Ok(true)
         })
         .await
     }

@@ -244,7 +244,7 @@ fn chance() -> Result<StdRng> {
         Ok(seed) => seed.parse().context("SEED")?,
         Err(_) => rand::random(),
     };
-    println!("repeat these choices with SEED={seed}");
+    eprintln!("repeat these choices with SEED={seed}");
     Ok(StdRng::seed_from_u64(seed))
 }
 
