@@ -99,9 +99,6 @@ impl Told {
             Ok(client.request(Method::DELETE, &path).send().await?)
         });
         let (status, _) = answer.await?;
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            return self.finish(client, record).await;
-        }
         let gone = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_FOUND && tries > 1;
         ensure!(gone, "delete: {status}");
         self.note(&json!({ "said": "deleted", "video": record["video"] }))
