@@ -81,3 +81,77 @@ async fn judge(storage: &Storage, pending: &Pending) -> Result<Verdict, Error> {
     };
     Ok(verdict(pending, conversion.as_ref(), Timestamp::now()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Conversion, ConversionId, FileName, Mp3, NewConversion, Options, Role, VideoId};
+    use jiff::SignedDuration;
+
+    /// A stored video, expired long ago, and its conversion, whose MP3 expires at once.
+    async fn converted(storage: &Storage, finished: bool) -> (Video, Conversion) {
+        let id = VideoId::generate();
+        let mut file = storage.create(PendingKind::Video { video: id }).await.unwrap();
+        file.append("film".into()).await.unwrap();
+        let blob = file.finish().await.unwrap();
+        let video = Video {
+            id,
+            owner: "ada".parse().unwrap(),
+            name: FileName::from("film.mp4".to_owned()),
+            length: blob.length,
+            sha256: blob.sha256,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: Some(Timestamp::UNIX_EPOCH),
+            deleted: false,
+        };
+        let new = NewConversion {
+            video: &video,
+            role: Role::User,
+            options: Options::default(),
+            idempotency: None,
+            mp3_kept_for: Some(SignedDuration::ZERO),
+        };
+        let record = Conversion::new(ConversionId::generate(), new, Timestamp::now());
+        storage.accept(&video, &record).await.unwrap();
+        if !finished {
+            return (video, record);
+        }
+        storage.change(record.id, &Change::Dispatch { attempt: 1 }).await.unwrap();
+        storage.change(record.id, &Change::Claim { attempt: 1 }).await.unwrap();
+        let mp3 = record.id.mp3(1);
+        let file = PendingKind::Mp3 { mp3, conversion: record.id, claim: 1 };
+        let blob = storage.create(file).await.unwrap().finish().await.unwrap();
+        let mp3 = Mp3 { id: mp3, length: blob.length, sha256: blob.sha256, duration_ms: 1 };
+        let change = Change::Succeed { claim: 1, mp3 };
+        let record = storage.change(record.id, &change).await.unwrap();
+        storage.forget(file).await.unwrap();
+        (video, record)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_has_had_its_time_goes_and_its_record_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&format!("file:{}", folder.path().display())).await.unwrap();
+        let (video, done) = converted(&storage, true).await;
+        let (wanted, waiting) = converted(&storage, false).await;
+        let (unwanted, gone) = converted(&storage, true).await;
+        storage.condemn(&unwanted, Timestamp::now()).await.unwrap();
+        for _ in 0..2 {
+            sweep(&storage).await.unwrap();
+            let after = storage.conversion(done.id).await.unwrap();
+            assert!(after.mp3_expired && after.mp3 == done.mp3, "{after:?}");
+            assert!(matches!(storage.open_mp3(done.id.mp3(1)).await, Err(Error::NotFound)));
+            assert!(matches!(storage.video(video.id).await, Err(Error::NotFound)));
+            assert!(matches!(storage.open_video(video.id).await, Err(Error::NotFound)));
+            assert!(matches!(storage.conversion(gone.id).await, Err(Error::NotFound)));
+            assert!(matches!(storage.video(unwanted.id).await, Err(Error::NotFound)));
+            // Its conversion still waits for it.
+            assert_eq!(storage.video(wanted.id).await.unwrap(), wanted);
+        }
+        storage.change(waiting.id, &Change::Cancel).await.unwrap();
+        sweep(&storage).await.unwrap();
+        assert!(matches!(storage.video(wanted.id).await, Err(Error::NotFound)));
+        assert_eq!(std::fs::read_dir(folder.path().join("videos")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(folder.path().join("mp3s")).unwrap().count(), 0);
+    }
+}
