@@ -8,8 +8,9 @@ use crate::{context::Context, error::Error};
 use domain::UserName;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
+use tokio::sync::Semaphore;
 
 /// Bytes of undeclared length that may come between two looks at the disk.
 const LOOK_EVERY: u64 = 16 << 20;
@@ -23,6 +24,8 @@ struct Entries {
     users: HashMap<UserName, InFlight>,
     /// Bytes that are reserved and not yet on the disk.
     to_come: u64,
+    /// What keeps one user from having all the room that there is for uploads.
+    seats: HashMap<UserName, Weak<Semaphore>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -46,6 +49,19 @@ pub(crate) struct Share {
 impl Ledger {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The seats of a user's uploads; half of all.
+    pub(crate) fn seats(&self, user: &UserName, most_uploads: usize) -> Arc<Semaphore> {
+        let mut entries = self.entries();
+        if let Some(seats) = entries.seats.get(user).and_then(Weak::upgrade) {
+            return seats;
+        }
+        // Nobody's upload holds the others any more.
+        entries.seats.retain(|_, seats| seats.strong_count() > 0);
+        let seats = Arc::new(Semaphore::new(most_uploads.div_ceil(2)));
+        entries.seats.insert(user.clone(), Arc::downgrade(&seats));
+        seats
     }
 
     fn has_come(&self, length: u64) {

@@ -21,7 +21,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
 use storage::{AddError, Blob, BlobWriter};
-use tokio::time::timeout;
+use tokio::{sync::AcquireError, time::timeout};
 
 /// Longest wait for other uploads to end.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(10);
@@ -52,7 +52,9 @@ pub(crate) async fn receive(
     if upload.length.is_some_and(|length| length > limit) {
         return Err(Error::TooLarge(most));
     }
-    let room = timeout(WAIT_FOR_ROOM, context.uploads.acquire()).await;
+    let seats = context.ledger.seats(&upload.identity.user, context.http.max_uploads);
+    let room = async { Ok((seats.acquire().await?, context.uploads.acquire().await?)) };
+    let room: Result<Result<_, AcquireError>, _> = timeout(WAIT_FOR_ROOM, room).await;
     let _room = room.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
     let mut video = body::bounded(body, limit);
     if let Some(content_type) = &upload.form {

@@ -5,6 +5,7 @@ use crate::{
     stack::{Stack, until},
 };
 use reqwest::{Body, Method};
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 const LIMIT: u64 = 100_000;
@@ -85,4 +86,30 @@ async fn uploads_beyond_the_room_wait_their_turn() {
     assert!(rest(&mut first).await.starts_with("HTTP/1.1 202"));
     assert!(rest(&mut second).await.starts_with("HTTP/1.1 202"));
     stack.settles_at(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_slow_clients_stand_in_nobodys_way() {
+    let stack = Stack::start().await;
+    let token = stack.signer.token("eve");
+    let upload = format!(
+        "POST /v1/videos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 9999\r\n\r\nab"
+    );
+    let mut slow = Vec::new();
+    for n in 0..1000 {
+        // Half of a head, or a head and the begin of a body.
+        let sent = if n % 2 == 0 { &upload[..40] } else { &upload };
+        slow.push(begun(stack.address, sent).await);
+    }
+    until("eve has all the room that she may", async || stack.files("videos").len() == 64).await;
+    for _ in 0..20 {
+        let asked = Instant::now();
+        let answer = stack.post("ada", "/v1/videos", "film").await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let path = format!("/v1/conversions/{}", answer.id());
+        assert_eq!(stack.get("ada", &path).await.status, 200);
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    }
+    drop(slow);
+    stack.settles_at(20).await;
 }

@@ -13,7 +13,10 @@ use tokio::net::TcpListener;
 
 const UNSIGNED: &str = r#"{"alg":"none","typ":"at+jwt","kid":"one"}"#;
 
-const ADDRESSES: [(Method, &str); 10] = [
+const ADDRESSES: [(Method, &str); 13] = [
+    (Method::GET, "/v1/me"),
+    (Method::DELETE, "/v1/videos/x"),
+    (Method::POST, "/v1/conversions/x/retry"),
     (Method::POST, "/v1/videos"),
     (Method::GET, "/v1/videos"),
     (Method::GET, "/v1/videos/x"),

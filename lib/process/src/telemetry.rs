@@ -1,5 +1,6 @@
 //! The log of a process: text for people, JSON lines for machines, always to standard error.
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     io::{self, IsTerminal},
     str::FromStr,
@@ -26,12 +27,17 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Starts the log (`filter` as in `info,dispatcher=debug`) and chooses the TLS provider.
+/// Starts the log (`filter` as in `info,dispatcher=debug`), chooses the TLS provider, and takes as
+/// many descriptors as the process may have: a thousand clients with a file each are more than the
+/// usual 1024.
 ///
 /// Calling it a second time in one process changes nothing.
 pub fn init(filter: &str, format: LogFormat) {
     // Two providers in one tree panic at the first handshake unless one is chosen here.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    let _ = setrlimit(Resource::Nofile, files);
     let log = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
