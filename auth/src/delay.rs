@@ -13,13 +13,12 @@
 //! an address with the attacker shares the waiting, and on a new address one has to be quicker than
 //! the attacker once in 30 s. So the gateway must tell the true addresses.)
 
+mod counters;
+
 use crate::{
     Error,
     account::Account,
-    database::{
-        Database, is_taken, now, on,
-        schema::{known_addresses, login_failures},
-    },
+    database::{Database, now, on, schema::login_failures},
 };
 use diesel::{
     ExpressionMethods, QueryDsl, QueryableByName, sql_query,
@@ -43,11 +42,6 @@ const FORGOTTEN: i64 = DAY;
 /// How long an address is known for after a login, and how seldom that is written again.
 const KNOWN: i64 = 30 * DAY;
 const FRESH: i64 = DAY;
-/// The most counters. At a core's 25 hashes a second it takes half an hour to push one out, so
-/// doing so gains fewer guesses than waiting does.
-const COUNTERS: i64 = 100_000;
-/// The most addresses known of one name.
-const ADDRESSES: i64 = 64;
 /// One failure in so many tidies up.
 const TIDY: u32 = 256;
 
@@ -60,13 +54,6 @@ const LOOK: &str = "SELECT a.id, a.password_hash, a.role, a.disabled, a.created_
     LEFT JOIN login_failures AS p ON p.name = ? AND p.address = ? \
     LEFT JOIN login_failures AS e ON e.name = ? AND e.address = '*' \
     LEFT JOIN known_addresses AS k ON k.name = ? AND k.address = ?";
-// MySQL reads the table it deletes from only through a table derived from it.
-const EVICT: &str = "DELETE FROM login_failures WHERE failed_at <= (SELECT t.failed_at FROM \
-    (SELECT failed_at FROM login_failures ORDER BY failed_at DESC LIMIT 1 OFFSET ?) AS t)";
-const EVICT_ADDRESSES: &str = "DELETE FROM known_addresses WHERE name = ? AND succeeded_at <= \
-    (SELECT t.succeeded_at FROM (SELECT succeeded_at FROM known_addresses WHERE name = ? \
-    ORDER BY succeeded_at DESC LIMIT 1 OFFSET ?) AS t)";
-
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -180,10 +167,10 @@ impl Delays {
         name: &UserName,
         address: &str,
     ) -> Result<(), Error> {
-        count(database, name, address).await?;
-        count(database, name, EVERYWHERE).await?;
+        counters::count(database, name, address).await?;
+        counters::count(database, name, EVERYWHERE).await?;
         if self.failures.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY) {
-            tidy(database).await?;
+            counters::tidy(database).await?;
         }
         Ok(())
     }
@@ -202,7 +189,7 @@ impl Delays {
             on!(database, |c| delete.execute(&mut c))?;
         }
         if standing.row.succeeded_at.is_none_or(|at| now() - at >= FRESH) {
-            remember(database, name, address).await?;
+            counters::remember(database, name, address).await?;
         }
         Ok(())
     }
@@ -214,72 +201,6 @@ impl Delays {
         on!(database, |c| delete.execute(&mut c))?;
         Ok(())
     }
-}
-
-async fn count(database: &Database, name: &UserName, address: &str) -> Result<(), Error> {
-    // The first assignment reads the old time: MySQL assigns from left to right.
-    let add = sql_query(
-        "UPDATE login_failures SET failures = CASE WHEN failed_at < ? THEN 1 ELSE failures + 1 END, \
-         failed_at = ? WHERE name = ? AND address = ?",
-    );
-    let time = now();
-    let add = add
-        .bind::<BigInt, _>(time - FORGOTTEN)
-        .bind::<BigInt, _>(time)
-        .bind::<Text, _>(name.as_str())
-        .bind::<Text, _>(address);
-    let update = add.clone();
-    if on!(database, |c| update.execute(&mut c))? > 0 {
-        return Ok(());
-    }
-    let first = diesel::insert_into(login_failures::table).values((
-        login_failures::name.eq(name.as_str()),
-        login_failures::address.eq(address),
-        login_failures::failures.eq(1),
-        login_failures::failed_at.eq(time),
-    ));
-    match on!(database, |c| first.execute(&mut c)) {
-        // Somebody else counted the first one in between.
-        Err(cause) if is_taken(&cause) => on!(database, |c| add.execute(&mut c))?,
-        other => other?,
-    };
-    Ok(())
-}
-
-async fn remember(database: &Database, name: &UserName, address: &str) -> Result<(), Error> {
-    let time = now();
-    let pair = known_addresses::table.find((name.as_str(), address));
-    let update = diesel::update(pair).set(known_addresses::succeeded_at.eq(time));
-    if on!(database, |c| update.execute(&mut c))? > 0 {
-        return Ok(());
-    }
-    let insert = diesel::insert_into(known_addresses::table).values((
-        known_addresses::name.eq(name.as_str()),
-        known_addresses::address.eq(address),
-        known_addresses::succeeded_at.eq(time),
-    ));
-    match on!(database, |c| insert.execute(&mut c)) {
-        Err(cause) if is_taken(&cause) => return Ok(()),
-        other => other?,
-    };
-    let old = known_addresses::table.filter(known_addresses::succeeded_at.lt(time - KNOWN));
-    let delete = diesel::delete(old);
-    on!(database, |c| delete.execute(&mut c))?;
-    let evict = sql_query(EVICT_ADDRESSES)
-        .bind::<Text, _>(name.as_str())
-        .bind::<Text, _>(name.as_str())
-        .bind::<BigInt, _>(ADDRESSES);
-    on!(database, |c| evict.execute(&mut c))?;
-    Ok(())
-}
-
-async fn tidy(database: &Database) -> Result<(), Error> {
-    let old = login_failures::table.filter(login_failures::failed_at.lt(now() - FORGOTTEN));
-    let delete = diesel::delete(old);
-    on!(database, |c| delete.execute(&mut c))?;
-    let evict = sql_query(EVICT).bind::<BigInt, _>(COUNTERS);
-    on!(database, |c| evict.execute(&mut c))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `auth`: the service of accounts and tokens, and the command that adds an account.
+//! `auth`: the service of accounts and tokens, and the commands that change them directly.
 
 mod command;
 

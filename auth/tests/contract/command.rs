@@ -1,6 +1,10 @@
 //! The program itself.
 
-use crate::{backend::Backend, client::Running, on_both};
+use crate::{
+    backend::{Backend, FIRST_PASSWORD},
+    client::Running,
+    on_both,
+};
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Command, Output, Stdio},
@@ -10,6 +14,7 @@ on_both! {
     user_add_adds_a_user_once,
     user_add_refuses_what_is_wrong,
     the_first_start_tells_the_password_once,
+    keys_rotate_makes_the_next_key,
 }
 
 fn auth(backend: &Backend, arguments: &[&str]) -> Command {
@@ -77,6 +82,16 @@ async fn the_first_start_tells_the_password_once(backend: &Backend) {
     let second = start(backend);
     assert!(!second.iter().any(|line| line.contains("Password")), "{second:?}");
     Running::open(backend.config()).await.token("admin", password.trim()).await;
+}
+
+async fn keys_rotate_makes_the_next_key(backend: &Backend) {
+    let server = Running::open(backend.config()).await;
+    let token = server.token("admin", FIRST_PASSWORD).await;
+    let rotated = output(auth(backend, &["keys", "rotate"]), "");
+    assert!(rotated.status.success(), "{}", message(&rotated));
+    assert!(message(&rotated).contains("it signs from 20"), "{}", message(&rotated));
+    assert_eq!(backend.count("signing_keys").await, 2);
+    server.claims(&token).await;
 }
 
 /// What the program says until it listens; then it is ended.

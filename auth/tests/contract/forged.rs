@@ -104,6 +104,10 @@ impl Forger {
             ("expired", self.with_claim("exp", json!(iat - 60))),
             ("of the future", self.with_claim("nbf", json!(iat + 600))),
             ("a claim twice", self.signed(&self.header().to_string(), &twice)),
+            ("of an epoch to come", self.with_claim("epoch", json!(1))),
+            ("of an epoch of before", self.with_claim("epoch", json!(-1))),
+            ("an epoch that is none", self.with_claim("epoch", json!(1e99))),
+            ("of nobody", self.with_claim("sub", json!("nobody"))),
             ("another type", self.with_header("typ", json!("JWT"))),
             ("another key's id", self.with_header("kid", json!("x' OR '1'='1"))),
             (

@@ -16,7 +16,7 @@ on_both! {
 async fn only_what_is_there_answers(backend: &Backend) {
     let server = Running::open(backend.config()).await;
     for (method, path) in
-        [("GET", "/"), ("POST", "/login/"), ("GET", "/healthz/x"), ("POST", "/LOGIN")]
+        [("GET", "/"), ("POST", "/login/"), ("GET", "/v1/users/ada/x"), ("POST", "/LOGIN")]
     {
         let request = server.request(method.parse().unwrap(), path);
         problem(request.send().await.unwrap(), StatusCode::NOT_FOUND, "not_found").await;
@@ -26,6 +26,12 @@ async fn only_what_is_there_answers(backend: &Backend) {
         ("DELETE", "/validate", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
         ("PUT", "/.well-known/jwks.json", "GET, HEAD"),
+        ("POST", "/revocations", "GET, HEAD"),
+        ("GET", "/v1/keys", "POST"),
+        ("DELETE", "/v1/users", "GET, HEAD, POST"),
+        ("PUT", "/v1/users/ada", "DELETE, GET, HEAD, PATCH"),
+        ("GET", "/v1/users/ada/password", "PUT"),
+        ("GET", "/v1/tokens/x", "DELETE"),
     ];
     for (method, path, allowed) in wrong {
         let answer = server.request(method.parse().unwrap(), path).send().await.unwrap();
