@@ -189,6 +189,11 @@ impl Storage {
     /// After `Duplicate` nothing names the file, and the caller deletes it. After any other error the
     /// conversion may have come to be: the marker and the file are left to the sweeper, who looks.
     pub async fn accept(&self, video: &Video, conversion: &Conversion) -> Result<(), AddError> {
+        if let Self::Embedded(store) = self
+            && store.accept(video, conversion).await?
+        {
+            return Ok(());
+        }
         on!(self, store => store.insert_video(video).await)?;
         match self.insert(conversion).await {
             Err(AddError::Duplicate(first)) if first.video == video.id => {}
