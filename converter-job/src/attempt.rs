@@ -28,15 +28,10 @@ use tokio_util::sync::CancellationToken;
 /// For what the attempt cannot begin without.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How far an attempt stands back behind the server whose child it is.
-const NICENESS: i32 = 10;
-
 /// Runs the attempt that `config` names.
 pub(crate) async fn run(config: &Config, stop: CancellationToken) -> Ending {
     if config.exit_with_stdin {
         end_with_stdin(stop.clone());
-        // On one machine the server comes first: a slow conversion is late, a slow server is away.
-        let _ = rustix::process::nice(NICENESS);
     }
     let claimed = async {
         let storage = answered(Storage::open(&config.storage_url)).await?;

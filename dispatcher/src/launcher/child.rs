@@ -7,16 +7,22 @@ use super::{Error, Job, Phase, job_name};
 use domain::{Cause, Conversion, Exit};
 use std::{
     collections::HashMap,
+    io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    runtime::Handle,
     sync::Notify,
 };
 use tokio_util::sync::CancellationToken;
+
+/// How far children stand back behind this process.
+const NICENESS: i32 = 10;
 
 /// How the children are started.
 #[derive(Clone, Debug)]
@@ -60,7 +66,7 @@ impl Children {
         if known.contains_key(&name) {
             return Ok(());
         }
-        let child = self.command(record).spawn().map_err(|error| {
+        let child = spawn_behind(self.command(record)).map_err(|error| {
             Error::Unavailable(format!("cannot start {}: {error}", self.config.program.display()))
         })?;
         let job = Job {
@@ -114,6 +120,18 @@ impl Children {
     pub(super) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
     }
+}
+
+/// Starts a child that stands back from its first instruction: a slow conversion is late, a slow
+/// server is away. Niceness belongs to a thread and is inherited, so a thread of its own starts it.
+fn spawn_behind(mut command: Command) -> io::Result<Child> {
+    let runtime = Handle::current();
+    let starter = thread::spawn(move || {
+        let _ = rustix::process::nice(NICENESS);
+        let _runtime = runtime.enter();
+        command.spawn()
+    });
+    starter.join().unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")))
 }
 
 /// Waits for one child, passing its log on, and notes how it ended.
