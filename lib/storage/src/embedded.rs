@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use schema::{conversions, pending, videos};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 
 /// The states of what is not final.
 const OPEN: [&str; 2] = [State::Queued.as_str(), State::Running.as_str()];
@@ -40,8 +40,6 @@ pub struct Embedded {
     folder: Arc<Path>,
     pool: sqlite::Pool,
     changed: watch::Sender<()>,
-    /// Whose turn it is to write. SQLite would let the others sleep and try again.
-    turn: Arc<Mutex<()>>,
 }
 
 type Connection<'a> = bb8::PooledConnection<
@@ -57,12 +55,7 @@ impl Embedded {
         let pool = sqlite::open(&folder.join("records.sqlite"), MIGRATIONS)
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        Ok(Self {
-            folder: folder.into(),
-            pool,
-            changed: watch::Sender::new(()),
-            turn: Arc::default(),
-        })
+        Ok(Self { folder: folder.into(), pool, changed: watch::Sender::new(()) })
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
@@ -78,19 +71,13 @@ impl Embedded {
         self.pool.get().await.map_err(|error| Error::Unavailable(error.to_string()))
     }
 
-    /// A connection to write with, when it is our turn.
-    async fn writer(&self) -> Result<(MutexGuard<'_, ()>, Connection<'_>), Error> {
-        let turn = self.turn.lock().await;
-        Ok((turn, self.connection().await?))
-    }
-
     pub(crate) async fn mark(&self, marker: &Pending) -> Result<(), Error> {
         let row = (
             pending::file.eq(Name::from(marker.kind).id()),
             pending::touched_at.eq(marker.touched_at.as_millisecond()),
             pending::body.eq(json(marker)?),
         );
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         diesel::insert_into(pending::table).values(row).execute(&mut connection).await?;
         Ok(())
     }
@@ -100,13 +87,13 @@ impl Embedded {
             pending::touched_at.eq(marker.touched_at.as_millisecond()),
             pending::body.eq(json(marker)?),
         );
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         let marked = pending::table.find(Name::from(marker.kind).id());
         Ok(diesel::update(marked).set(row).execute(&mut connection).await? == 1)
     }
 
     pub(crate) async fn forget(&self, name: Name) -> Result<(), Error> {
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         diesel::delete(pending::table.find(name.id())).execute(&mut connection).await?;
         Ok(())
     }
@@ -123,7 +110,7 @@ impl Embedded {
             VideoColumns::from(video),
             videos::body.eq(json(video)?),
         );
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         let inserted =
             diesel::insert_into(videos::table).values(row).execute(&mut connection).await;
         if_new(inserted).map(drop)
@@ -131,7 +118,7 @@ impl Embedded {
 
     pub(crate) async fn replace_video(&self, video: &Video) -> Result<(), Error> {
         let row = (VideoColumns::from(video), videos::body.eq(json(video)?));
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         let old = videos::table.find(video.id.to_string());
         diesel::update(old).set(row).execute(&mut connection).await?;
         Ok(())
@@ -174,7 +161,7 @@ impl Embedded {
     }
 
     pub(crate) async fn remove_video(&self, id: VideoId) -> Result<(), Error> {
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         diesel::delete(videos::table.find(id.to_string())).execute(&mut connection).await?;
         Ok(())
     }
@@ -213,14 +200,14 @@ impl Embedded {
             Columns::from(record),
             conversions::body.eq(json(record)?),
         );
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         let inserted =
             diesel::insert_into(conversions::table).values(row).execute(&mut connection).await;
         if_new(inserted)
     }
 
     pub(crate) async fn remove_conversion(&self, id: ConversionId) -> Result<(), Error> {
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         diesel::delete(conversions::table.find(id.to_string())).execute(&mut connection).await?;
         self.changed.send_replace(());
         Ok(())
@@ -246,7 +233,7 @@ impl Embedded {
             Columns::from(next),
             conversions::body.eq(json(next)?),
         );
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         let replaced = diesel::update(read).set(row).execute(&mut connection).await? == 1;
         if replaced {
             self.changed.send_replace(());

@@ -32,7 +32,7 @@ impl Embedded {
             Columns::from(conversion),
             conversions::body.eq(json(conversion)?),
         );
-        let (_turn, mut connection) = self.writer().await?;
+        let mut connection = self.connection().await?;
         let accepted = connection.spawn_blocking(move |connection| {
             connection.immediate_transaction(|connection| {
                 diesel::insert_or_ignore_into(videos::table)
