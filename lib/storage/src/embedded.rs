@@ -11,7 +11,7 @@ pub(crate) mod schema;
 pub(crate) use file::{Reader, Writer};
 
 use crate::{
-    Error, Page, Usage, Which, Work,
+    Error, Page, Usage, Which, Work, abandoned,
     blob::Name,
     columns::{Columns, VideoColumns},
 };
@@ -90,6 +90,13 @@ impl Embedded {
         let mut connection = self.connection().await?;
         let marked = pending::table.find(Name::from(marker.kind).id());
         Ok(diesel::update(marked).set(row).execute(&mut connection).await? == 1)
+    }
+
+    /// An error where the marker is gone.
+    pub(crate) async fn is_marked(&self, name: Name) -> Result<(), Error> {
+        let query = pending::table.find(name.id()).select(pending::touched_at);
+        let found: Option<i64> = query.first(&mut self.connection().await?).await.optional()?;
+        found.map(drop).ok_or_else(abandoned)
     }
 
     pub(crate) async fn forget(&self, name: Name) -> Result<(), Error> {

@@ -116,6 +116,11 @@ pub enum Work {
     Expired(Timestamp),
 }
 
+/// What the writer of a file reads that the sweeper has taken for dead.
+fn abandoned() -> Error {
+    Error::Unavailable("the file was given up as abandoned".to_owned())
+}
+
 macro_rules! on {
     ($self:expr, $store:ident => $call:expr) => {
         match $self {
@@ -169,11 +174,7 @@ impl Storage {
     /// Renews a file's marker; an error where the sweeper has removed it.
     pub(crate) async fn touch(&self, file: PendingKind) -> Result<(), Error> {
         let pending = Pending { kind: file, touched_at: Timestamp::now() };
-        if on!(self, store => store.touch(&pending).await)? {
-            Ok(())
-        } else {
-            Err(Error::Unavailable("the file was given up as abandoned".to_owned()))
-        }
+        if on!(self, store => store.touch(&pending).await)? { Ok(()) } else { Err(abandoned()) }
     }
 
     /// Pending markers, the longest silent first.
