@@ -5,7 +5,8 @@ use crate::{
     config::Runner,
     decide::{Action, Known, Limits, Plan, decide},
     doorbell,
-    launcher::{self, Children, Job, Kubernetes, Launcher},
+    ending::{self, Endings},
+    launcher::{self, Children, Job, Kubernetes, Launcher, Note, job_name},
     sweep::sweep,
 };
 use domain::{Cause, Change, Conversion, ConversionId};
@@ -31,6 +32,7 @@ pub struct Dispatcher {
     queue: Queue,
     launcher: Launcher,
     wake: Arc<Notify>,
+    endings: Endings,
 }
 
 impl Dispatcher {
@@ -53,7 +55,7 @@ impl Dispatcher {
         };
         let wake = launcher.changed();
         doorbell::listen(&queue, &storage, &wake, token).await?;
-        Ok(Self { limits, storage, queue, launcher, wake })
+        Ok(Self { limits, storage, queue, launcher, wake, endings: Endings::default() })
     }
 
     /// Passes until the token is cancelled. Jobs go on without it; children end with the process.
@@ -96,6 +98,7 @@ impl Dispatcher {
                 trouble.get_or_insert(error);
             }
         }
+        self.tell_endings(&known.jobs).await?;
         if sweeping {
             sweep(&self.storage).await?;
         }
@@ -150,6 +153,21 @@ impl Dispatcher {
         Ok(others)
     }
 
+    /// Says of each job that has ended since the last pass why its conversion failed, if it did.
+    async fn tell_endings(&self, jobs: &[Job]) -> Result<(), Error> {
+        let fresh = self.endings.fresh(jobs);
+        if !fresh.is_empty() {
+            let ids: Vec<_> = fresh.iter().map(|job| job.conversion).collect();
+            for record in self.storage.conversions_of_ids(&ids).await? {
+                if let Some(note) = ending::failed(&record) {
+                    self.launcher.note(&job_name(record.id, record.attempt), &note).await;
+                }
+            }
+        }
+        self.endings.looked_at(jobs);
+        Ok(())
+    }
+
     async fn carry_out(&self, action: &Action) -> Result<(), Error> {
         match action {
             Action::Change(id, change) => self.change(*id, change).await.map(drop),
@@ -176,7 +194,9 @@ impl Dispatcher {
     async fn change(&self, id: ConversionId, change: &Change) -> Result<Option<Conversion>, Error> {
         match self.storage.change(id, change).await {
             Ok(record) => {
-                if let Change::Release { cause, .. } = change {
+                if let Change::Release { attempt, cause } = change {
+                    let note = ending::taken_back(&record, cause);
+                    self.launcher.note(&job_name(id, *attempt), &note).await;
                     tracing::info!(conversion.id = %id, ?cause, state = record.state.as_str(), "took an attempt back");
                 }
                 Ok(Some(record))
@@ -204,7 +224,10 @@ impl Dispatcher {
             }
             Err(error @ launcher::Error::Foreign(_)) => {
                 tracing::error!(error = %error, "taking the next attempt's name");
-                Cause::Disruption
+                let text = format!("{error}; the conversion goes on under its next attempt's name");
+                let note = Note { reason: "ForeignJob", text };
+                self.launcher.note(&job_name(record.id, record.attempt), &note).await;
+                Cause::Disruption("a foreign job has its name".to_owned())
             }
             // Back-pressure, not failure.
             Err(launcher::Error::Refused(why)) => Cause::NeverStarted(why),

@@ -106,7 +106,7 @@ fn absent(known: &Known, record: &Conversion, plan: &mut Plan) {
         // Nobody has worked on this attempt: creating its job, perhaps once more, is harmless.
         plan.actions.push(Action::Launch(record.id));
     } else if known.absent_is_dead || is_silent(known, record) {
-        plan.actions.push(release(record, Cause::Disruption));
+        plan.actions.push(release(record, Cause::Disruption("its job is gone".to_owned())));
     } else {
         plan.wake_by(silent_at(record));
     }

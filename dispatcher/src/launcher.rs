@@ -51,6 +51,15 @@ impl Phase {
     }
 }
 
+/// Something that operators should know of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// One word, as Kubernetes writes them: `AttemptFailed`.
+    pub reason: &'static str,
+    /// One sentence.
+    pub text: String,
+}
+
 /// Why a launcher did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -102,6 +111,13 @@ impl Launcher {
     pub fn forget(&self, ended: &[String]) {
         if let Self::Children(children) = self {
             children.forget(ended);
+        }
+    }
+
+    /// Says it on the job, where the launcher has a place for that. Nothing depends on it.
+    pub async fn note(&self, job: &str, note: &Note) {
+        if let Self::Kubernetes(cluster) = self {
+            cluster.note(job, note).await;
         }
     }
 

@@ -9,6 +9,7 @@ mod act;
 pub mod config;
 pub mod decide;
 mod doorbell;
+mod ending;
 pub mod launcher;
 mod sweep;
 

@@ -8,7 +8,7 @@ use crate::{
     limits::Ledger,
     watch::Watched,
 };
-use domain::{Conversion, Video};
+use domain::{Conversion, Role, Video};
 use queue::Queue;
 use std::{str::FromStr, sync::Arc};
 use storage::Storage;
@@ -74,6 +74,18 @@ impl Context {
         let conversion = self.storage.conversion(parse(id)?).await?;
         identity.must_own(&conversion.owner)?;
         Ok(conversion)
+    }
+
+    /// The conversion with this id, if they may look at it: an administrator may look at any.
+    pub(crate) async fn any_conversion(
+        &self,
+        identity: &Identity,
+        id: &str,
+    ) -> Result<Conversion, Error> {
+        match identity.role {
+            Role::Admin => Ok(self.storage.conversion(parse(id)?).await?),
+            Role::User => self.conversion(identity, id).await,
+        }
     }
 
     /// The video with this id, if it is theirs.

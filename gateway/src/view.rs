@@ -1,7 +1,8 @@
 //! Records as the API shows them. What is not here is nobody's business.
 
 use domain::{
-    Conversion, ConversionId, FileName, Mp3, Mp3Id, Preset, Sha256, State, Video, VideoId,
+    Conversion, ConversionId, FileName, Mp3, Mp3Id, Preset, Role, Setback, Sha256, State, Video,
+    VideoId,
 };
 use headers::ETag;
 use jiff::Timestamp;
@@ -36,6 +37,32 @@ pub(crate) struct ConversionView {
     waiting: Option<String>,
     mp3: Option<Mp3View>,
     error: Option<FailureView>,
+    /// What operators see besides; absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    details: Option<DetailsView>,
+}
+
+/// What only operators see.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Details)]
+struct DetailsView {
+    owner: String,
+    /// What was seen when it failed; may be empty.
+    failure: Option<String>,
+    /// The attempts that were taken back last, oldest first.
+    setbacks: Vec<SetbackView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Setback)]
+struct SetbackView {
+    attempt: u32,
+    at: Timestamp,
+    /// `trouble`, `disruption`, `out_of_memory` or `never_started`.
+    cause: &'static str,
+    /// The exit code and the end of the log, or the cluster's reason.
+    detail: String,
 }
 
 /// The names of [`State`].
@@ -143,11 +170,34 @@ impl From<Conversion> for ConversionView {
                 code: failure.reason.code(),
                 message: failure.reason.sentence(),
             }),
+            details: None,
+        }
+    }
+}
+
+impl From<&Conversion> for DetailsView {
+    fn from(record: &Conversion) -> Self {
+        let show = |setback: &Setback| SetbackView {
+            attempt: setback.attempt,
+            at: setback.at,
+            cause: setback.cause.name(),
+            detail: setback.cause.detail().to_owned(),
+        };
+        Self {
+            owner: record.owner.to_string(),
+            failure: record.failure.as_ref().map(|failure| failure.detail.clone()),
+            setbacks: record.setbacks.iter().map(show).collect(),
         }
     }
 }
 
 impl ConversionView {
+    /// The record as somebody of this role sees it.
+    pub(crate) fn shown_to(role: Role, record: Conversion) -> Self {
+        let details = (role == Role::Admin).then(|| DetailsView::from(&record));
+        Self { details, ..Self::from(record) }
+    }
+
     /// Differs whenever anything of the view does.
     pub(crate) fn tag(&self) -> Option<ETag> {
         let text = serde_json::to_vec(self).ok()?;

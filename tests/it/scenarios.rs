@@ -3,6 +3,7 @@
 mod bad_input;
 mod deaths;
 mod faults;
+mod operators;
 mod original;
 mod repeats;
 mod uploads;
@@ -66,5 +67,6 @@ scenarios! {
     repeats::one_idempotency_key_makes_one_conversion;
     bad_input::each_bad_file_has_its_reason;
     bad_input::strangers_see_nothing, settings: Settings { max_upload_bytes: 1 << 20, ..USUAL };
+    operators::kubectl_tells_whose_job_it_is_and_why_it_failed, only: Some(Which::Cluster);
     original::its_clients_work_unchanged;
 }

@@ -203,7 +203,7 @@ async fn a_cancelled_conversion_ends_its_attempt_and_leaves_nothing() {
 async fn an_attempt_that_was_taken_back_says_that_it_did_nothing() {
     let stage = Stage::with_long_video().await;
     let child = stage.at_work(1, &[]).await;
-    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption(String::new()) }).await;
     assert_end(&end(child), 75, "trouble: the attempt was taken back");
     stage.assert_nothing_is_left().await;
 }
@@ -211,7 +211,7 @@ async fn an_attempt_that_was_taken_back_says_that_it_did_nothing() {
 #[tokio::test]
 async fn nobody_works_for_a_record_that_is_final_or_has_a_newer_attempt() {
     let stage = Stage::with(&second_of_sound()).await;
-    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption(String::new()) }).await;
     assert_end(&end(stage.start(1, &[])), 0, "superseded: the conversion is queued");
     stage.change(Change::Dispatch { attempt: 2 }).await;
     assert_end(&end(stage.start(1, &[])), 0, "superseded: another attempt has taken over");
@@ -276,7 +276,7 @@ async fn a_signal_or_the_parents_end_stops_the_attempt_and_leaves_nothing() {
     assert_end(&end(child), 75, "trouble: interrupted");
     stage.assert_nothing_is_left().await;
 
-    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption(String::new()) }).await;
     stage.change(Change::Dispatch { attempt: 2 }).await;
     let mut child = stage.at_work(2, &[("EXIT_WITH_STDIN", "true")]).await;
     drop(child.stdin.take());
@@ -293,7 +293,7 @@ async fn an_attempt_that_is_killed_loses_nothing() {
     // What it left has a marker, by which the sweeper finds it.
     let left: Vec<_> = stage.storage.pending(9).await.unwrap();
     assert_eq!(left.iter().map(|pending| pending.kind).collect::<Vec<_>>(), [mp3_of(&stage, 1)]);
-    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption }).await;
+    stage.change(Change::Release { attempt: 1, cause: Cause::Disruption(String::new()) }).await;
     stage.change(Change::Dispatch { attempt: 2 }).await;
     assert_end(&end(stage.start(2, &[])), 0, "succeeded: 0:15:00");
     assert_eq!(stage.record().await.mp3.unwrap().id, stage.id.mp3(2));

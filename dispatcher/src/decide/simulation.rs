@@ -189,7 +189,7 @@ fn every_history_comes_to_one_end() {
 fn forgetful(known: &Known) -> Plan {
     let mut plan = decide(known);
     plan.actions.retain(|action| {
-        !matches!(action, Action::Change(_, Change::Release { cause: Cause::Disruption, .. }))
+        !matches!(action, Action::Change(_, Change::Release { cause: Cause::Disruption(_), .. }))
     });
     plan
 }

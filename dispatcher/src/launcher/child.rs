@@ -181,7 +181,7 @@ async fn pass_on(stderr: BufReader<tokio::process::ChildStderr>, job: String) ->
 fn phase_of(status: ExitStatus, last: &str) -> Phase {
     match status.code().map(Exit::from_code) {
         Some(Exit::Done) => Phase::Complete,
-        Some(Exit::OutOfMemory) => Phase::Failed(Cause::OutOfMemory),
+        Some(Exit::OutOfMemory) => Phase::Failed(Cause::OutOfMemory(format!("{status}: {last}"))),
         _ => Phase::Failed(Cause::Trouble(format!("{status}: {last}"))),
     }
 }

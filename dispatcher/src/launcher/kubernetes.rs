@@ -3,34 +3,42 @@
 //! Jobs and their pods are watched, never polled; a watch that breaks is listed anew and until then
 //! keeps what it knew, so a failed list is never read as "nothing runs".
 
+mod event;
 mod job;
 mod phase;
 
 pub use job::JobConfig;
 
-use super::{Error, Job};
+use super::{Error, Job, Note};
 use domain::Conversion;
 use futures::StreamExt;
 use job::{SELECTOR, SPEC_HASH, identity};
-use k8s_openapi::api::{batch::v1::Job as KubeJob, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job as KubeJob,
+    core::v1::{Event, Pod},
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, PostParams},
     runtime::{
         WatchStreamExt,
-        reflector::{self, Store},
+        reflector::{self, ObjectRef, Store},
         watcher,
     },
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, hash::Hash, sync::Arc};
-use tokio::sync::Notify;
+use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
+
+/// For one answer of the API server.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Our Jobs in one namespace.
 pub struct Kubernetes {
     config: JobConfig,
     api: Api<KubeJob>,
+    events: Api<Event>,
     jobs: Store<KubeJob>,
     pods: Store<Pod>,
     changed: Arc<Notify>,
@@ -43,16 +51,17 @@ impl Kubernetes {
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
         let changed = Arc::new(Notify::new());
         let jobs = watch(api.clone(), changed.clone(), token.clone());
+        let events = Api::namespaced(client.clone(), &config.namespace);
         let pods =
             watch(Api::namespaced(client, &config.namespace), changed.clone(), token.clone());
         jobs.wait_until_ready().await.map_err(unavailable)?;
         pods.wait_until_ready().await.map_err(unavailable)?;
-        Ok(Self { config, api, jobs, pods, changed })
+        Ok(Self { config, api, events, jobs, pods, changed })
     }
 
     pub(super) async fn launch(&self, record: &Conversion) -> Result<(), Error> {
         let job = job::build(&self.config, record);
-        match self.api.create(&PostParams::default(), &job).await {
+        match answered(self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
             Err(kube::Error::Api(refusal)) if refusal.is_forbidden() => {
@@ -65,7 +74,7 @@ impl Kubernetes {
     /// A Job of this name exists: it is ours if it was made from the same record.
     async fn adopt(&self, wanted: &KubeJob) -> Result<(), Error> {
         let name = wanted.metadata.name.clone().unwrap_or_default();
-        let Some(found) = self.api.get_opt(&name).await.map_err(unavailable)? else {
+        let Some(found) = answered(self.api.get_opt(&name)).await?.map_err(unavailable)? else {
             return Err(Error::Unavailable(format!("{name} went away while it was looked at")));
         };
         if found.metadata.deletion_timestamp.is_some() {
@@ -88,16 +97,37 @@ impl Kubernetes {
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
-        match self.api.delete(name, &DeleteParams::background()).await {
+        match answered(self.api.delete(name, &DeleteParams::background())).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_not_found() => Ok(()),
             Err(error) => Err(unavailable(error)),
         }
     }
 
+    /// Makes an Event of it.
+    pub(super) async fn note(&self, name: &str, note: &Note) {
+        let key = ObjectRef::new(name).within(&self.config.namespace);
+        let uid = self.jobs.get(&key).and_then(|job| job.metadata.uid.clone()).unwrap_or_default();
+        let event = event::build(&self.config.namespace, name, &uid, note);
+        let error = match answered(self.events.create(&PostParams::default(), &event)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(kube::Error::Api(refusal))) if refusal.is_already_exists() => return,
+            Ok(Err(error)) => unavailable(error),
+            Err(error) => error,
+        };
+        tracing::warn!(job.name = name, %error, note.reason, note.text, "no Event could be written");
+    }
+
     pub(super) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
     }
+}
+
+/// What the API server answers; an error where it does not answer in time. The client's own limit is
+/// made for watches, and a pass must not stand still for minutes.
+async fn answered<T>(request: impl Future<Output = T>) -> Result<T, Error> {
+    let late = |_| Error::Unavailable("the API server does not answer".to_owned());
+    timeout(PATIENCE, request).await.map_err(late)
 }
 
 fn unavailable(error: impl std::error::Error) -> Error {

@@ -1,7 +1,7 @@
 //! Records: whose they are, lists, further conversions, cancelling, and wrong addresses.
 
 use crate::{http::Answer, stack::Stack};
-use domain::{Change, ConversionId, State};
+use domain::{Cause, Change, ConversionId, State};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -33,6 +33,25 @@ async fn what_belongs_to_somebody_else_does_not_exist() {
         assert_eq!(stack.get("bob", list).await.json(), json!({"items": [], "next": null}));
     }
     assert_eq!(stack.storage.conversion(theirs.id).await.unwrap().state, State::Queued);
+}
+
+#[tokio::test]
+async fn an_administrator_sees_what_happened_to_anybodys_conversion() {
+    let stack = Stack::start().await;
+    let id = stack.upload("ada", "x").await.id;
+    let cause = Cause::Trouble("exit code 75: trouble: the disk".to_owned());
+    for change in [Change::Dispatch { attempt: 1 }, Change::Release { attempt: 1, cause }] {
+        stack.storage.change(id, &change).await.unwrap();
+    }
+    let path = format!("/v1/conversions/{id}");
+    let token = stack.signer.token_with("root", &json!({"role": "admin"}));
+    let asked = stack.request(Method::GET, &path).bearer_auth(token);
+    let details = &Answer::of(asked).await.json()["details"];
+    assert_eq!(details["owner"], "ada");
+    let setback = &details["setbacks"][0];
+    assert_eq!((&setback["attempt"], &setback["cause"]), (&json!(1), &json!("trouble")));
+    assert_eq!(setback["detail"], "exit code 75: trouble: the disk");
+    assert_eq!(stack.get("ada", &path).await.json().get("details"), None);
 }
 
 #[tokio::test]

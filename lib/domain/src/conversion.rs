@@ -8,7 +8,8 @@ mod change;
 pub use change::{Applied, Change, Refused};
 
 use crate::{
-    ConversionId, EventId, FileName, Mp3Id, Options, Reason, Role, Sha256, UserName, Video, VideoId,
+    Cause, ConversionId, EventId, FileName, Mp3Id, Options, Reason, Role, Sha256, UserName, Video,
+    VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,17 @@ pub struct Failure {
     pub reason: Reason,
     /// What was seen, for operators; may be empty.
     pub detail: String,
+}
+
+/// An attempt that was taken back, kept after its Job is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setback {
+    /// Which.
+    pub attempt: u32,
+    /// When it was taken back.
+    pub at: Timestamp,
+    /// Why, with the end of its log where there was one.
+    pub cause: Cause,
 }
 
 /// What a client sent so that a repeated request changes nothing.
@@ -146,6 +158,9 @@ pub struct Conversion {
     pub mp3: Option<Mp3>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// The attempts that were taken back last, oldest first; at most five.
+    #[serde(default)]
+    pub setbacks: Vec<Setback>,
     /// How long the MP3 is kept; none means for good.
     #[serde(default)]
     pub mp3_kept_for: Option<SignedDuration>,
@@ -185,6 +200,7 @@ impl Conversion {
             waiting: None,
             mp3: None,
             failure: None,
+            setbacks: Vec::new(),
             mp3_kept_for: new.mp3_kept_for,
             mp3_expires_at: None,
             mp3_expired: false,

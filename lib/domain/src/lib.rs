@@ -12,7 +12,7 @@ mod user;
 mod video;
 
 pub use conversion::{
-    Applied, Change, Conversion, Failure, Idempotency, Mp3, NewConversion, Refused, State,
+    Applied, Change, Conversion, Failure, Idempotency, Mp3, NewConversion, Refused, Setback, State,
 };
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};
 pub use options::{Options, Preset, UnknownPreset};

@@ -129,17 +129,41 @@ impl Exit {
     }
 }
 
-/// Why the dispatcher takes an attempt back without a verdict from it.
+/// Why the dispatcher takes an attempt back without a verdict from it, with what was seen: an exit
+/// code, the end of the log, the cluster's own reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "detail")]
 pub enum Cause {
     /// It ended in trouble or fell silent: counts against the three.
     Trouble(String),
     /// Its node or its server went away: does not count.
-    Disruption,
+    Disruption(String),
     /// It was killed for memory: once more, with more.
-    OutOfMemory,
+    OutOfMemory(String),
     /// It never started: back to waiting, does not count.
     NeverStarted(String),
+}
+
+impl Cause {
+    /// The word for it in metrics and Events.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Trouble(_) => "trouble",
+            Self::Disruption(_) => "disruption",
+            Self::OutOfMemory(_) => "out_of_memory",
+            Self::NeverStarted(_) => "never_started",
+        }
+    }
+
+    /// What was seen.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Trouble(detail)
+            | Self::Disruption(detail)
+            | Self::OutOfMemory(detail)
+            | Self::NeverStarted(detail) => detail,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Cluster {
         self.accounts.clone()
     }
 
-    pub(super) fn storage_url(&self) -> String {
+    pub(crate) fn storage_url(&self) -> String {
         storage_url(&self.name).unwrap_or_default()
     }
 

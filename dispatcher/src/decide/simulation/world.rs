@@ -260,8 +260,8 @@ impl World {
         if faults && choices.one_in(8) {
             let cause = match choices.below(3) {
                 0 => Cause::Trouble("killed".to_owned()),
-                1 => Cause::OutOfMemory,
-                _ => Cause::Disruption,
+                1 => Cause::OutOfMemory("killed for memory".to_owned()),
+                _ => Cause::Disruption("drained".to_owned()),
             };
             return self.end(at, Phase::Failed(cause));
         }
@@ -316,7 +316,7 @@ impl World {
         match fate {
             // Committed, and hangs before it ends.
             2 => self.pods[at].frozen = true,
-            3 => self.end(at, Phase::Failed(Cause::Disruption)),
+            3 => self.end(at, Phase::Failed(Cause::Disruption("drained".to_owned()))),
             _ => self.end(at, Phase::Complete),
         }
     }

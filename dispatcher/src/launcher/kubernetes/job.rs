@@ -101,8 +101,9 @@ fn labels(record: &Conversion) -> BTreeMap<String, String> {
         (CONVERSION, record.id.to_string()),
         (ATTEMPT, record.attempt.to_string()),
         ("audio-converter.dev/preset", record.options.preset.to_string()),
-        // A label has 63 characters of few kinds; the whole name is an annotation.
+        // A label has 63 characters of few kinds; the whole names are annotations.
         ("audio-converter.dev/owner", label_value(record.owner.as_str())),
+        ("audio-converter.dev/video-name", readable(record.name.as_str())),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -126,6 +127,13 @@ fn label_value(text: &str) -> String {
         && text.ends_with(plain)
         && text.chars().all(|c| plain(c) || matches!(c, '-' | '_' | '.'));
     if fits { text.to_owned() } else { hash_of(text) }
+}
+
+/// As much of the text as a label takes, to be read and not to be searched for.
+fn readable(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    let kept = text.chars().map(|c| if plain(c) || matches!(c, '.' | '_') { c } else { '-' });
+    kept.take(63).collect::<String>().trim_matches(|c| !plain(c)).to_owned()
 }
 
 fn hash_of(text: &str) -> String {
@@ -235,6 +243,13 @@ fn resources(config: &JobConfig, record: &Conversion) -> ResourceRequirements {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_videos_name_stays_readable_in_a_label() {
+        assert_eq!(readable("my film (1).mp4"), "my-film--1-.mp4");
+        assert_eq!(readable("Фильм"), "");
+        assert_eq!(readable(&"a".repeat(100)).len(), 63);
+    }
 
     #[test]
     fn names_that_cannot_be_labels_are_hashed() {

@@ -9,6 +9,9 @@ use k8s_openapi::api::{
 };
 use std::sync::Arc;
 
+/// Characters of a log's end that a record keeps; the kubelet gives 2048 bytes.
+const LONGEST_WORDS: usize = 2000;
+
 /// The Job as the deciders see it; `None` for one whose labels are not ours.
 pub(super) fn job(job: &KubeJob, pods: &[Arc<Pod>]) -> Option<Job> {
     let (conversion, attempt) = identity(job)?;
@@ -65,19 +68,18 @@ fn waiting(pod: &Pod) -> Option<String> {
 }
 
 fn cause(failed: &JobCondition, pods: &[&Pod]) -> Cause {
-    if pods.iter().any(|pod| is_disrupted(pod)) {
-        return Cause::Disruption;
-    }
     let ended = pods.iter().find_map(|pod| terminated(pod));
+    if let Some(why) = pods.iter().find_map(|pod| disruption(pod)) {
+        return Cause::Disruption(why);
+    }
     match ended {
-        Some(end) if end.reason.as_deref() == Some("OOMKilled") => Cause::OutOfMemory,
-        Some(end) if Exit::from_code(end.exit_code) == Exit::OutOfMemory => Cause::OutOfMemory,
-        Some(end) => {
-            let message = end.message.as_deref().unwrap_or_default().trim();
-            let tail: String =
-                message.chars().rev().take(400).collect::<Vec<_>>().into_iter().rev().collect();
-            Cause::Trouble(format!("exit code {}: {tail}", end.exit_code))
+        Some(end) if end.reason.as_deref() == Some("OOMKilled") => {
+            Cause::OutOfMemory(last_words(end))
         }
+        Some(end) if Exit::from_code(end.exit_code) == Exit::OutOfMemory => {
+            Cause::OutOfMemory(last_words(end))
+        }
+        Some(end) => Cause::Trouble(last_words(end)),
         None => {
             let reason = failed.reason.as_deref().unwrap_or("no reason given");
             match pods.iter().find_map(|pod| waiting(pod)) {
@@ -88,13 +90,23 @@ fn cause(failed: &JobCondition, pods: &[&Pod]) -> Cause {
     }
 }
 
-/// Evicted, drained or preempted: not the conversion's fault.
-fn is_disrupted(pod: &Pod) -> bool {
-    let conditions =
-        pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions
+/// The exit code and what the attempt said last, which the kubelet takes from the end of its log
+/// where it could not say it.
+fn last_words(end: &ContainerStateTerminated) -> String {
+    let message = end.message.as_deref().unwrap_or_default().trim();
+    let beyond = message.chars().count().saturating_sub(LONGEST_WORDS);
+    let tail: String = message.chars().skip(beyond).collect();
+    format!("exit code {}: {tail}", end.exit_code)
+}
+
+/// Why it was evicted, drained or preempted, which is not the conversion's fault.
+fn disruption(pod: &Pod) -> Option<String> {
+    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
+    let target = conditions
         .iter()
-        .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
+        .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")?;
+    let reason = target.reason.as_deref().unwrap_or("disrupted");
+    Some(format!("{reason}: {}", target.message.as_deref().unwrap_or_default()))
 }
 
 fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
@@ -158,16 +170,20 @@ mod tests {
     #[test]
     fn causes_are_told_apart() {
         let failed: serde_json::Value = serde_json::from_str(FAILED).unwrap();
-        let killed = terminated_pod(json!({"exitCode": 137, "reason": "OOMKilled"}));
-        assert_eq!(phase_of(failed.clone(), &[killed]), Phase::Failed(Cause::OutOfMemory));
-        let decoder = terminated_pod(json!({"exitCode": 76}));
-        assert_eq!(phase_of(failed.clone(), &[decoder]), Phase::Failed(Cause::OutOfMemory));
+        let killed =
+            terminated_pod(json!({"exitCode": 137, "reason": "OOMKilled", "message": "words"}));
+        let out_of_memory =
+            |code| Phase::Failed(Cause::OutOfMemory(format!("exit code {code}: words")));
+        assert_eq!(phase_of(failed.clone(), &[killed]), out_of_memory(137));
+        let decoder = terminated_pod(json!({"exitCode": 76, "message": "words"}));
+        assert_eq!(phase_of(failed.clone(), &[decoder]), out_of_memory(76));
         let plain = terminated_pod(json!({"exitCode": 137, "reason": "Error"}));
         assert!(matches!(phase_of(failed.clone(), &[plain]), Phase::Failed(Cause::Trouble(_))));
         let drained = pod(
             json!({"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True"}]}),
         );
-        assert_eq!(phase_of(failed.clone(), &[drained]), Phase::Failed(Cause::Disruption));
+        let drained = phase_of(failed.clone(), &[drained]);
+        assert!(matches!(drained, Phase::Failed(Cause::Disruption(_))));
         let image = pod(json!({"phase": "Pending", "containerStatuses": [{
             "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "ImagePullBackOff"}},

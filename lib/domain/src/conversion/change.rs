@@ -1,11 +1,13 @@
 //! The changes that a conversion can go through: the whole state machine.
 
-use super::{Conversion, Failure, Mp3, State};
+use super::{Conversion, Failure, Mp3, Setback, State};
 use crate::{Cause, Reason};
 use jiff::{SignedDuration, Timestamp};
 
 /// Attempts that may end in trouble before the conversion fails.
 const MAX_FAILURES: u32 = 3;
+/// Attempts taken back that a record remembers.
+const MOST_SETBACKS: usize = 5;
 /// Wait after the first troubled attempt; each further one waits four times as long.
 const BACK_OFF: SignedDuration = SignedDuration::from_secs(1);
 /// Wait before a job that never started is tried again.
@@ -207,17 +209,20 @@ impl Conversion {
         self.state = State::Queued;
         self.progress = None;
         self.not_before = now;
+        self.setbacks.push(Setback { attempt: self.attempt, at: now, cause: cause.clone() });
+        let many = self.setbacks.len().saturating_sub(MOST_SETBACKS);
+        self.setbacks.drain(..many);
         match cause {
-            Cause::Disruption => {}
+            Cause::Disruption(_) => {}
             Cause::NeverStarted(why) => {
                 self.waiting = Some(why.clone());
                 self.not_before = now + NEVER_STARTED_WAIT;
             }
-            Cause::OutOfMemory if self.out_of_memory => {
-                let detail = "killed for memory in two attempts".to_owned();
+            Cause::OutOfMemory(detail) if self.out_of_memory => {
+                let detail = format!("killed for memory in two attempts: {detail}");
                 self.fail(Failure { reason: Reason::OutOfMemory, detail }, now);
             }
-            Cause::OutOfMemory => self.out_of_memory = true,
+            Cause::OutOfMemory(_) => self.out_of_memory = true,
             Cause::Trouble(detail) => {
                 self.failures += 1;
                 if self.failures >= MAX_FAILURES {

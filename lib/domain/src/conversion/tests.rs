@@ -1,7 +1,6 @@
 //! The state machine under examples and under random histories.
 
 use super::*;
-use crate::Cause;
 use proptest::prelude::*;
 
 fn queued() -> Conversion {
@@ -62,7 +61,10 @@ fn trouble_is_tried_three_times_and_disruption_costs_nothing() {
     for attempt in 1..=10 {
         record = after(
             &record,
-            &[Change::Dispatch { attempt }, Change::Release { attempt, cause: Cause::Disruption }],
+            &[
+                Change::Dispatch { attempt },
+                Change::Release { attempt, cause: Cause::Disruption(String::new()) },
+            ],
         );
     }
     assert_eq!((record.state, record.failures), (State::Queued, 0));
@@ -72,6 +74,8 @@ fn trouble_is_tried_three_times_and_disruption_costs_nothing() {
             after(&record, &[Change::Dispatch { attempt }, Change::Release { attempt, cause }]);
     }
     assert_eq!(record.failure.unwrap().reason, Reason::AttemptsExhausted);
+    let remembered: Vec<_> = record.setbacks.iter().map(|setback| setback.attempt).collect();
+    assert_eq!(remembered, [9, 10, 11, 12, 13]);
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn memory_is_tried_once_more() {
         &queued(),
         &[
             Change::Dispatch { attempt: 1 },
-            Change::Release { attempt: 1, cause: Cause::OutOfMemory },
+            Change::Release { attempt: 1, cause: Cause::OutOfMemory(String::new()) },
         ],
     );
     assert_eq!((first.state, first.out_of_memory), (State::Queued, true));
@@ -88,7 +92,7 @@ fn memory_is_tried_once_more() {
         &first,
         &[
             Change::Dispatch { attempt: 2 },
-            Change::Release { attempt: 2, cause: Cause::OutOfMemory },
+            Change::Release { attempt: 2, cause: Cause::OutOfMemory(String::new()) },
         ],
     );
     assert_eq!(second.failure.unwrap().reason, Reason::OutOfMemory);
@@ -101,7 +105,7 @@ fn an_attempt_that_was_taken_back_cannot_commit() {
         &[
             Change::Dispatch { attempt: 1 },
             Change::Claim { attempt: 1 },
-            Change::Release { attempt: 1, cause: Cause::Disruption },
+            Change::Release { attempt: 1, cause: Cause::Disruption(String::new()) },
             Change::Dispatch { attempt: 2 },
         ],
     );
@@ -112,8 +116,8 @@ fn an_attempt_that_was_taken_back_cannot_commit() {
 fn any_change() -> impl Strategy<Value = Change> {
     let cause = prop_oneof![
         Just(Cause::Trouble(String::new())),
-        Just(Cause::Disruption),
-        Just(Cause::OutOfMemory),
+        Just(Cause::Disruption(String::new())),
+        Just(Cause::OutOfMemory(String::new())),
         Just(Cause::NeverStarted(String::new())),
     ];
     let failure = Failure { reason: Reason::NotMedia, detail: String::new() };

@@ -1,7 +1,8 @@
-//! What every store promises, said once and held by both: `embedded::*` runs in a folder that is
+//! What every store promises, said once and held by all: `embedded::*` runs in a folder that is
 //! thrown away, `mongodb::*` in a database of its own on the server at `MONGODB_URL` (an address
-//! without a database), which it drops at the end. Without that address they count as ignored,
-//! loudly; with `CI=true` that is a failure.
+//! without a database), which it drops at the end, and `replica_set::*` on sets that are started for
+//! it with the program that `MONGOD` names. Without these they count as ignored, loudly; with
+//! `CI=true` that is a failure.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,10 +14,12 @@ mod blobs;
 mod lifetimes;
 mod lists;
 mod records;
+mod replica_set;
 mod sharing;
 mod store;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use replica_set::ReplicaSet;
 use std::{env, process::ExitCode};
 use tokio::runtime::Builder;
 
@@ -25,20 +28,40 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::from_args();
-    let absent = env::var("MONGODB_URL").is_err();
-    if absent {
-        eprintln!("\nSKIPPED: mongodb::*: MONGODB_URL is not set\n");
+    let (server, mongod) = (env::var("MONGODB_URL").ok(), env::var_os("MONGOD"));
+    let absent = [("mongodb", server.is_none()), ("replica_set", mongod.is_none())];
+    for (what, _) in absent.iter().filter(|(_, absent)| *absent) {
+        eprintln!("\nSKIPPED: {what}::*: MONGODB_URL or MONGOD is not set\n");
         if env::var("CI").is_ok_and(|ci| ci == "true") && env::var("CLUSTER_MAY_BE_ABSENT").is_err()
         {
             eprintln!("in CI nothing may be skipped");
             return ExitCode::FAILURE;
         }
     }
-    let mut trials = held_by_both(absent);
+    // Started here, on the thread that lives longest. Only where a test of it may run.
+    let wanted = mongod.is_some() && !arguments.list;
+    let set = wanted.then(|| ReplicaSet::start(1));
+    if let Some(set) = &set {
+        run(Builder::new_current_thread(), set.initiate()).unwrap_or_default();
+    }
+    let three = wanted.then(|| ReplicaSet::start(3));
+    let mut trials = held_by_all(server, set.as_ref().map(ReplicaSet::server));
     trials.push(Trial::test("blobs::a_full_disk_is_said_to_be_full", || {
         run(Builder::new_current_thread(), blobs::a_full_disk_is_said_to_be_full())
     }));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let ignored = three.is_none();
+    let killed = move || match three {
+        Some(three) => run(
+            Builder::new_multi_thread(),
+            replica_set::a_killed_primary_takes_nothing_along(three),
+        ),
+        None => Ok(()),
+    };
+    let killed = Trial::test("replica_set::a_killed_primary_takes_nothing_along", killed);
+    trials.push(killed.with_ignored_flag(ignored));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(set);
+    conclusion.exit_code()
 }
 
 fn run(mut runtime: Builder, test: impl Future<Output = ()>) -> Result<(), Failed> {
@@ -46,24 +69,33 @@ fn run(mut runtime: Builder, test: impl Future<Output = ()>) -> Result<(), Faile
     Ok(())
 }
 
-/// Makes each of these tests twice, once for each back end.
-macro_rules! held_by_both {
+/// Makes each of these tests once for each back end.
+macro_rules! held_by_all {
     ($($part:ident::$test:ident)*) => {
-        fn held_by_both(mongodb_is_absent: bool) -> Vec<Trial> {
-            vec![$(
-                Trial::test(concat!("embedded::", stringify!($test)), || {
+        fn held_by_all(mongodb: Option<String>, set: Option<String>) -> Vec<Trial> {
+            let mut trials = Vec::new();
+            $(
+                trials.push(Trial::test(concat!("embedded::", stringify!($test)), || {
                     run(Builder::new_multi_thread(), store::on_embedded($part::$test))
-                }),
-                Trial::test(concat!("mongodb::", stringify!($test)), || {
-                    run(Builder::new_multi_thread(), store::on_mongodb($part::$test))
-                })
-                .with_ignored_flag(mongodb_is_absent),
-            )*]
+                }));
+                for (name, server) in [
+                    (concat!("mongodb::", stringify!($test)), mongodb.clone()),
+                    (concat!("replica_set::", stringify!($test)), set.clone()),
+                ] {
+                    let ignored = server.is_none();
+                    let server = server.unwrap_or_default();
+                    let trial = Trial::test(name, move || {
+                        run(Builder::new_multi_thread(), store::on_mongodb(&server, $part::$test))
+                    });
+                    trials.push(trial.with_ignored_flag(ignored));
+                }
+            )*
+            trials
         }
     };
 }
 
-held_by_both! {
+held_by_all! {
     blobs::what_is_written_in_any_pieces_is_read_back
     blobs::any_range_is_read_across_every_boundary
     blobs::a_patched_head_counts_in_the_hash

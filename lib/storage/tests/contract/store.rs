@@ -26,13 +26,12 @@ pub(crate) async fn on_embedded(test: impl AsyncFnOnce(Store)) {
     test(Store { storage, url }).await;
 }
 
-pub(crate) async fn on_mongodb(test: impl AsyncFnOnce(Store)) {
-    let server = std::env::var("MONGODB_URL").unwrap();
+pub(crate) async fn on_mongodb(server: &str, test: impl AsyncFnOnce(Store)) {
     let name = format!("contract-{}", uuid::Uuid::now_v7());
     let url = format!("{}/{name}", server.trim_end_matches('/'));
     let storage = Storage::open(&url).await.unwrap();
     let ended = AssertUnwindSafe(test(Store { storage, url })).catch_unwind().await;
-    let client = mongodb::Client::with_uri_str(&server).await.unwrap();
+    let client = mongodb::Client::with_uri_str(server).await.unwrap();
     client.database(&name).drop().await.unwrap();
     if let Err(panic) = ended {
         resume_unwind(panic);
