@@ -12,6 +12,7 @@ use crate::{
 use auth::FirstAccount;
 use dispatcher::Dispatcher;
 use gateway::HttpConfig;
+use process::admin::Admin;
 use queue::Queue;
 use std::{
     fmt::Display,
@@ -47,6 +48,7 @@ impl Embedded {
         accounts.listen = (Ipv4Addr::LOCALHOST, 0).into();
         let http = gateway(listen)?;
         let jobs = dispatcher::Config::embedded(of_services(), &folder, &converter)?;
+        let admin_listen = jobs.admin_listen;
         // Whatever can fail comes before auth: it makes an account, whose password is told once.
         let storage = Storage::open(&url).await.map_err(fault("storage"))?;
         let queue = Queue::open(&url).await.map_err(fault("queue"))?;
@@ -56,13 +58,14 @@ impl Embedded {
         let http = HttpConfig { auth_url, ..http };
         let gateway = gateway::Server::with(http, storage.clone(), queue.clone()).await;
         let dispatcher = Dispatcher::open(jobs, storage, queue, &stop).await;
-        Ok(Self {
-            auth,
-            gateway: gateway.map_err(fault("gateway"))?,
-            dispatcher: dispatcher.map_err(fault("dispatcher"))?,
-            data,
-            stop,
-        })
+        let gateway = gateway.map_err(fault("gateway"))?;
+        let dispatcher = dispatcher.map_err(fault("dispatcher"))?;
+        let admin = Admin::open("serve", admin_listen, stop.clone()).await;
+        let admin = admin.map_err(fault("the admin port"))?;
+        for probe in [auth.probe(), gateway.probe(), dispatcher.probe()] {
+            admin.ask(probe);
+        }
+        Ok(Self { auth, gateway, dispatcher, data, stop })
     }
 
     /// Where the gateway listens.

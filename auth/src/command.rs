@@ -67,7 +67,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
 async fn serve(config: Config) -> Result<()> {
     let shutdown = process::shutdown_on_signal().context("cannot listen to signals")?;
+    let admin = process::admin::Admin::open("auth", config.admin_listen, shutdown.clone()).await?;
     let server = Server::open(config).await?;
+    admin.ask(server.probe());
     if let Some(first) = server.first_account() {
         // Plainly and once, whatever the log's filter: nobody can ask for it later.
         let password = first.password.expose_secret();

@@ -10,6 +10,7 @@
 //! | `AUTH_TOKEN_SECONDS` | 86400 | how long a login token is good; before lowering it, let the older ones expire |
 //! | `AUTH_KEY_DAYS` | 90 | how old the newest signing key gets before a login makes the next one |
 //! | `AUTH_KEY_LEAD_SECONDS` | 600 | how long a key is published before it signs; verifiers look every 300 s |
+//! | `ADMIN_LISTEN` | none | where health and metrics are served |
 //! | `LOG`, `LOG_FORMAT` | `info`, `text` | filter and format (`text` or `json`) of the log |
 //! | `AUTH_PASSWORD` | | for `auth user add` only: the new account's password; also `_FILE` |
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub key_age: Duration,
     /// How long a signing key is published before it signs.
     pub key_lead: Duration,
+    /// Where health and metrics are served, if anywhere.
+    pub admin_listen: Option<SocketAddr>,
     /// Which log lines to write.
     pub log: String,
     /// How log lines look.
@@ -112,6 +115,7 @@ impl Config {
         let token_lifetime = whole(&mut settings, "AUTH_TOKEN_SECONDS", 86_400, 1..=YEAR);
         let key_days = whole(&mut settings, "AUTH_KEY_DAYS", 90, 1..=3_650);
         let key_lead = whole(&mut settings, "AUTH_KEY_LEAD_SECONDS", 600, 0..=DAY);
+        let admin_listen = settings.optional("ADMIN_LISTEN");
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let first_account = first_account.or_else(|| "admin".parse().ok());
@@ -124,6 +128,7 @@ impl Config {
             token_lifetime: Duration::from_secs(token_lifetime),
             key_age: Duration::from_secs(key_days * DAY),
             key_lead: Duration::from_secs(key_lead),
+            admin_listen,
             log,
             log_format,
         });

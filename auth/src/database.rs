@@ -48,6 +48,15 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+impl Database {
+    /// Asks the database for nothing, to see that it answers.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        let nothing = diesel::sql_query("SELECT 1");
+        on!(self, |c| diesel_async::RunQueryDsl::execute(nothing, &mut c))?;
+        Ok(())
+    }
+}
+
 /// The time as it is stored: milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()

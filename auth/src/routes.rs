@@ -16,7 +16,11 @@ use crate::{
 use domain::UserName;
 use headers::{ContentLength, HeaderMapExt};
 use percent_encoding::percent_decode_str;
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use warp::{
     Buf, Filter, Reply, Stream,
     http::{HeaderMap, Method, header},
@@ -64,9 +68,33 @@ where
     if headers.typed_get().is_some_and(|ContentLength(bytes)| bytes > LARGEST_BODY as u64) {
         return Refusal::TooLarge.into_response();
     }
+    let began = Instant::now();
     let request = Request::new(headers, query, body);
     let answer = answer(&service, &method, path.as_str(), request).await;
-    answer.unwrap_or_else(Reply::into_response)
+    let answer = answer.unwrap_or_else(Reply::into_response);
+    count(path.as_str(), answer.status().as_u16(), began.elapsed());
+    answer
+}
+
+/// Counts a request by its route, in which no name and no id stands.
+fn count(path: &str, status: u16, took: Duration) {
+    let path: Vec<_> = path.trim_start_matches('/').split('/').collect();
+    let route = match path[..] {
+        ["login"] => "/login",
+        ["validate"] => "/validate",
+        ["revocations"] => "/revocations",
+        ["healthz"] => "/healthz",
+        [".well-known", "jwks.json"] => "/.well-known/jwks.json",
+        ["v1", "keys"] => "/v1/keys",
+        ["v1", "users", ..] => "/v1/users",
+        ["v1", "tokens", ..] => "/v1/tokens",
+        _ => "other",
+    };
+    let status = format!("{}xx", status / 100);
+    metrics::counter!("audio_converter_auth_requests_total", "route" => route, "status" => status)
+        .increment(1);
+    metrics::histogram!("audio_converter_auth_request_seconds", "route" => route)
+        .record(took.as_secs_f64());
 }
 
 /// The methods that a path takes, if it is one of ours.

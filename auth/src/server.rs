@@ -9,6 +9,8 @@ use crate::{
     keys::Keys,
     routes::{Service, routes},
 };
+use futures::future::BoxFuture;
+use process::admin::Probe;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +63,11 @@ impl Server {
         self.first_account.as_ref()
     }
 
+    /// What the admin port asks.
+    pub fn probe(&self) -> Arc<dyn Probe> {
+        Arc::new(Ready(Arc::clone(&self.service)))
+    }
+
     /// Answers until the token is cancelled, then finishes what is under way.
     ///
     /// # Errors
@@ -78,6 +85,18 @@ impl Server {
             }
         }
         Ok(())
+    }
+}
+
+struct Ready(Arc<Service>);
+
+impl Probe for Ready {
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { self.0.database.ping().await.map_err(|error| error.to_string()) })
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 }
 

@@ -1,19 +1,23 @@
 //! Passes: read what is known, decide, carry it out; then wait until something happens.
 
+mod deed;
+mod probe;
+
 use crate::{
     Config, Error,
     config::Runner,
-    decide::{Action, Known, Limits, Plan, decide},
+    decide::{Known, Limits, Plan, decide},
     doorbell,
     ending::{self, Endings},
-    launcher::{self, Children, Job, Kubernetes, Launcher, Note, job_name},
+    launcher::{Children, Job, Kubernetes, Launcher, job_name},
     sweep::sweep,
 };
-use domain::{Cause, Change, Conversion, ConversionId};
+use domain::{Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
-use queue::{Message, Mp3Message, Queue, VideoMessage};
+use probe::Pulse;
+use queue::Queue;
 use std::{collections::HashSet, sync::Arc, time::Duration};
-use storage::{ChangeError, Storage, Work};
+use storage::{Storage, Work};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 const ROUND: Duration = Duration::from_secs(30);
 /// Wait after a pass that met trouble.
 const TROUBLE_WAIT: Duration = Duration::from_secs(2);
+/// More than can run at once.
+const MOST_RUNNING: u32 = 10_000;
 /// Outbox entries handled in one pass.
 const OUTBOX: u32 = 100;
 
@@ -30,9 +36,11 @@ pub struct Dispatcher {
     limits: Limits,
     storage: Storage,
     queue: Queue,
-    launcher: Launcher,
+    launcher: Arc<Launcher>,
     wake: Arc<Notify>,
     endings: Endings,
+    /// When the last pass began.
+    pulse: Arc<Pulse>,
 }
 
 impl Dispatcher {
@@ -54,14 +62,24 @@ impl Dispatcher {
             Runner::Children(children) => Launcher::Children(Children::new(children)),
         };
         let wake = launcher.changed();
+        let launcher = Arc::new(launcher);
         doorbell::listen(&queue, &storage, &wake, token).await?;
-        Ok(Self { limits, storage, queue, launcher, wake, endings: Endings::default() })
+        Ok(Self {
+            limits,
+            storage,
+            queue,
+            launcher,
+            wake,
+            endings: Endings::default(),
+            pulse: Arc::default(),
+        })
     }
 
     /// Passes until the token is cancelled. Jobs go on without it; children end with the process.
     pub async fn run(self, token: CancellationToken) {
         let (mut round, mut healthy) = (Instant::now(), true);
         loop {
+            self.pulse.beat();
             let due = round <= Instant::now();
             let passed = self.pass(due).await;
             if due {
@@ -92,19 +110,12 @@ impl Dispatcher {
     async fn pass(&self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
         let known = self.look().await?;
         let Plan { actions, wake_at } = decide(&known);
-        let mut trouble = None;
-        for action in &actions {
-            if let Err(error) = self.carry_out(action).await {
-                trouble.get_or_insert(error);
-            }
-        }
+        let carried_out = self.carry_out_all(&actions).await;
         self.tell_endings(&known.jobs).await?;
         if sweeping {
             sweep(&self.storage).await?;
         }
-        if let Some(error) = trouble {
-            return Err(error);
-        }
+        carried_out?;
         let ended: Vec<_> = known
             .jobs
             .into_iter()
@@ -121,36 +132,36 @@ impl Dispatcher {
     async fn look(&self) -> Result<Known, Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
-        let running = self.storage.work(Work::Running, 10_000).await?;
+        let work = |work, limit| self.storage.work(work, limit);
+        let (running, due, unannounced, unpublished) = tokio::try_join!(
+            work(Work::Running, MOST_RUNNING),
+            work(Work::Due(now), self.limits.jobs as u32),
+            work(Work::Unannounced, OUTBOX),
+            work(Work::Unpublished, OUTBOX),
+        )?;
         let others = self.others(&jobs, &running).await?;
         Ok(Known {
             now,
             limits: self.limits,
             absent_is_dead: self.launcher.absent_is_dead(),
             jobs,
-            due: self.storage.work(Work::Due(now), self.limits.jobs as u32).await?,
+            due,
             running,
             others,
-            unannounced: self.storage.work(Work::Unannounced, OUTBOX).await?,
-            unpublished: self.storage.work(Work::Unpublished, OUTBOX).await?,
+            unannounced,
+            unpublished,
         })
     }
 
     async fn others(&self, jobs: &[Job], running: &[Conversion]) -> Result<Vec<Conversion>, Error> {
         let known: HashSet<ConversionId> = running.iter().map(|record| record.id).collect();
-        let mut others = Vec::new();
-        for job in
-            jobs.iter().filter(|job| job.phase.is_alive() && !known.contains(&job.conversion))
-        {
-            match self.storage.conversion(job.conversion).await {
-                Ok(record) => others.push(record),
-                Err(storage::Error::NotFound) => {
-                    tracing::info!(job.name, "the job's conversion has been deleted");
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let alive = jobs.iter().filter(|job| job.phase.is_alive());
+        let ids: Vec<_> =
+            alive.map(|job| job.conversion).filter(|id| !known.contains(id)).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(others)
+        Ok(self.storage.conversions_of_ids(&ids).await?)
     }
 
     /// Says of each job that has ended since the last pass why its conversion failed, if it did.
@@ -159,113 +170,15 @@ impl Dispatcher {
         if !fresh.is_empty() {
             let ids: Vec<_> = fresh.iter().map(|job| job.conversion).collect();
             for record in self.storage.conversions_of_ids(&ids).await? {
+                if !self.endings.are_new() {
+                    ending::count(&record);
+                }
                 if let Some(note) = ending::failed(&record) {
                     self.launcher.note(&job_name(record.id, record.attempt), &note).await;
                 }
             }
         }
         self.endings.looked_at(jobs);
-        Ok(())
-    }
-
-    async fn carry_out(&self, action: &Action) -> Result<(), Error> {
-        match action {
-            Action::Change(id, change) => self.change(*id, change).await.map(drop),
-            Action::Dispatch(id, attempt) => self.dispatch(*id, *attempt).await,
-            Action::Launch(id) => match self.record(*id).await? {
-                Some(record) => self.launch(&record).await,
-                None => Ok(()),
-            },
-            Action::Delete(name) => Ok(self.launcher.delete(name).await?),
-            Action::Announce(id) => self.announce(*id).await,
-            Action::Publish(id) => self.publish(*id).await,
-        }
-    }
-
-    /// The record as it is now; `None` where it has been deleted since.
-    async fn record(&self, id: ConversionId) -> Result<Option<Conversion>, Error> {
-        match self.storage.conversion(id).await {
-            Err(storage::Error::NotFound) => Ok(None),
-            read => Ok(Some(read?)),
-        }
-    }
-
-    /// Makes a change; `None` where the record has moved on, which is no trouble.
-    async fn change(&self, id: ConversionId, change: &Change) -> Result<Option<Conversion>, Error> {
-        match self.storage.change(id, change).await {
-            Ok(record) => {
-                if let Change::Release { attempt, cause } = change {
-                    let note = ending::taken_back(&record, cause);
-                    self.launcher.note(&job_name(id, *attempt), &note).await;
-                    tracing::info!(conversion.id = %id, ?cause, state = record.state.as_str(), "took an attempt back");
-                }
-                Ok(Some(record))
-            }
-            Err(ChangeError::Refused(_)) => Ok(None),
-            Err(ChangeError::Storage(error)) => Err(error.into()),
-        }
-    }
-
-    async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<(), Error> {
-        match self.change(id, &Change::Dispatch { attempt }).await? {
-            Some(record) => self.launch(&record).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn launch(&self, record: &Conversion) -> Result<(), Error> {
-        let cause = match self.launcher.launch(record).await {
-            Ok(()) => {
-                tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");
-                return Ok(());
-            }
-            Err(launcher::Error::Unavailable(cause)) => {
-                return Err(launcher::Error::Unavailable(cause).into());
-            }
-            Err(error @ launcher::Error::Foreign(_)) => {
-                tracing::error!(error = %error, "taking the next attempt's name");
-                let text = format!("{error}; the conversion goes on under its next attempt's name");
-                let note = Note { reason: "ForeignJob", text };
-                self.launcher.note(&job_name(record.id, record.attempt), &note).await;
-                Cause::Disruption("a foreign job has its name".to_owned())
-            }
-            // Back-pressure, not failure.
-            Err(launcher::Error::Refused(why)) => Cause::NeverStarted(why),
-        };
-        self.change(record.id, &Change::Release { attempt: record.attempt, cause }).await.map(drop)
-    }
-
-    async fn announce(&self, id: ConversionId) -> Result<(), Error> {
-        let Some(record) = self.record(id).await? else {
-            return Ok(());
-        };
-        let message = VideoMessage {
-            conversion: Some(id),
-            video_fid: record.video.to_string(),
-            username: Some(record.owner.to_string()),
-        };
-        self.queue.publish(&Message::Video(message)).await?;
-        self.change(id, &Change::Announced).await.map(drop)
-    }
-
-    async fn publish(&self, id: ConversionId) -> Result<(), Error> {
-        let Some(record) = self.record(id).await? else {
-            return Ok(());
-        };
-        let Some(mp3) = &record.mp3 else {
-            return Ok(());
-        };
-        let message = Mp3Message {
-            event: record.event(),
-            conversion: id,
-            video_fid: record.video.to_string(),
-            mp3_fid: mp3.id.to_string(),
-            username: record.owner.to_string(),
-            name: record.name.to_string(),
-        };
-        self.queue.publish(&Message::Mp3(message)).await?;
-        self.change(id, &Change::Published).await?;
-        tracing::info!(conversion.id = %id, mp3.id = %mp3.id, "finished");
         Ok(())
     }
 }

@@ -13,11 +13,13 @@
 //! | `CONVERTER_MEMORY_MIB`, `CONVERTER_CPU_MILLIS` | limits of one Job | 512, 1000 |
 //! | `CONVERTER_RUN_LIMIT_SECONDS` | how long an attempt may run | 3600 |
 //! | `CONVERTER_JOB` | the program, on one machine | beside this one |
+//! | `ADMIN_LISTEN` | where health and metrics are served | nowhere |
 //! | `LOG`, `LOG_FORMAT` | log filter; `text` or `json` | `info`, `text` |
 
 use crate::launcher::{ChildConfig, JobConfig};
 use process::{LogFormat, config::Faults, config::Settings};
 use std::{
+    net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
     thread::available_parallelism,
@@ -39,6 +41,8 @@ pub struct Config {
     pub pending_limit_seconds: u64,
     /// Where attempts run.
     pub runner: Runner,
+    /// Where health and metrics are served, if anywhere.
+    pub admin_listen: Option<SocketAddr>,
     /// Log filter.
     pub log: String,
     /// Log format.
@@ -67,6 +71,7 @@ impl Config {
         let storage_url: Option<String> =
             settings.required("STORAGE_URL", "mongodb://... or file:FOLDER");
         let queue_url: Option<String> = settings.required("QUEUE_URL", "amqp://... or file:FOLDER");
+        let admin_listen = settings.optional("ADMIN_LISTEN");
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let pending_limit_seconds =
@@ -85,6 +90,7 @@ impl Config {
                 max_jobs,
                 pending_limit_seconds,
                 runner,
+                admin_listen,
                 log,
                 log_format,
             })

@@ -54,21 +54,27 @@ async fn take(delivery: Delivery, storage: &Storage) -> Result<(), queue::Error>
         Err(bad) => {
             let reason = bad.to_string();
             tracing::warn!(reason, "a message is no message of ours; put with the dead letters");
-            return delivery.reject(&reason).await;
+            return put_aside(delivery, &reason).await;
         }
     };
     let Some(conversion) = conversion else {
-        return delivery.reject("it names no conversion").await;
+        return put_aside(delivery, "it names no conversion").await;
     };
     match storage.conversion(conversion).await {
         Ok(_) => delivery.ack().await,
         Err(storage::Error::NotFound) if delivery.deliveries() >= LOOKS => {
             tracing::warn!(conversion.id = %conversion, "a message names an unknown conversion; put with the dead letters");
-            delivery.reject("the conversion is unknown").await
+            put_aside(delivery, "the conversion is unknown").await
         }
         Err(_) => {
             delivery.retry_later(LOOK_AGAIN).await;
             Ok(())
         }
     }
+}
+
+async fn put_aside(delivery: Delivery, reason: &str) -> Result<(), queue::Error> {
+    delivery.reject(reason).await?;
+    metrics::counter!("audio_converter_dead_letters_total").increment(1);
+    Ok(())
 }

@@ -10,20 +10,40 @@ use std::{
 
 /// The ended jobs that have been looked at, so that each is looked at once.
 #[derive(Default)]
-pub(crate) struct Endings(Mutex<HashSet<String>>);
+pub(crate) struct Endings(Mutex<Option<HashSet<String>>>);
 
 impl Endings {
     /// Those of the ended jobs that have not been looked at.
     pub(crate) fn fresh<'a>(&self, jobs: &'a [Job]) -> Vec<&'a Job> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.iter().filter(|job| !job.phase.is_alive() && !seen.contains(&job.name)).collect()
+        let is_seen = |job: &Job| seen.as_ref().is_some_and(|seen| seen.contains(&job.name));
+        jobs.iter().filter(|job| !job.phase.is_alive() && !is_seen(job)).collect()
+    }
+
+    /// Whether nothing has been looked at yet: what has ended by now was counted by an earlier process.
+    pub(crate) fn are_new(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Remembers that all of these have been looked at, and nothing of those that are gone.
     pub(crate) fn looked_at(&self, jobs: &[Job]) {
         let ended = jobs.iter().filter(|job| !job.phase.is_alive());
         let ended = ended.map(|job| job.name.clone()).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ended;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+    }
+}
+
+/// Counts a conversion that has come to its end.
+pub(crate) fn count(record: &Conversion) {
+    if !record.state.is_terminal() {
+        return;
+    }
+    let reason = record.failure.as_ref().map_or("none", |failure| failure.reason.code());
+    let labels = [("outcome", record.state.as_str()), ("reason", reason)];
+    metrics::counter!("audio_converter_conversions_total", &labels).increment(1);
+    if let (Some(began), Some(ended)) = (record.dispatched_at, record.finished_at) {
+        let took = ended.duration_since(began).as_secs_f64();
+        metrics::histogram!("audio_converter_conversion_seconds").record(took.max(0.0));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The dispatcher as a process of its own.
 
 use dispatcher::{Config, Dispatcher};
-use process::{init, shutdown_on_signal};
+use process::{admin::Admin, init, shutdown_on_signal};
 use queue::Queue;
 use storage::Storage;
 
@@ -10,8 +10,11 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::from_env()?;
     init(&config.log, config.log_format);
     let token = shutdown_on_signal()?;
+    let admin = Admin::open("dispatcher", config.admin_listen, token.clone()).await?;
     let storage = Storage::open(&config.storage_url).await?;
     let queue = Queue::open(&config.queue_url).await?;
-    Dispatcher::open(config, storage, queue, &token).await?.run(token).await;
+    let dispatcher = Dispatcher::open(config, storage, queue, &token).await?;
+    admin.ask(dispatcher.probe());
+    dispatcher.run(token).await;
     Ok(())
 }

@@ -14,6 +14,7 @@
 //! | `GATEWAY_TRUSTED_PROXIES` | proxies whose `X-Forwarded-For` is believed, as `10.0.0.7,10.1.0.0/16`; none |
 //! | `GATEWAY_CORS_ORIGINS` | whose pages may use the API in a browser, as `https://app.example.org`, or `*`; none |
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://..` with `amqp://..`, or both `file:/folder`; either may stand in a file that `.._FILE` names |
+//! | `ADMIN_LISTEN` | where health and metrics are served, as `0.0.0.0:9090`; nowhere |
 //! | `LOG`, `LOG_FORMAT` | what is logged, as in `info,gateway=debug`; `text` or `json` |
 
 use crate::{client::TrustedProxies, cors::Origins};
@@ -38,6 +39,8 @@ pub struct Config {
     pub storage_url: SecretString,
     /// Where messages go. It may hold a password.
     pub queue_url: SecretString,
+    /// Where health and metrics are served, if anywhere.
+    pub admin_listen: Option<SocketAddr>,
     /// The log's filter.
     pub log: String,
     /// The log's looks.
@@ -125,6 +128,7 @@ impl Config {
     pub fn read(mut settings: Settings) -> Result<Self, Faults> {
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
+        let admin_listen = settings.optional("ADMIN_LISTEN");
         let http = http(&mut settings);
         let storage_url = address(&mut settings, "STORAGE_URL", "mongodb://.. or file:/folder");
         let queue_url = address(&mut settings, "QUEUE_URL", "amqp://.. or file:/folder");
@@ -138,7 +142,7 @@ impl Config {
         }
         let config = match (http, storage_url, queue_url) {
             (Some(http), Some(storage_url), Some(queue_url)) => {
-                Some(Self { http, storage_url, queue_url, log, log_format })
+                Some(Self { http, storage_url, queue_url, admin_listen, log, log_format })
             }
             _ => None,
         };

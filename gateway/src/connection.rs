@@ -108,7 +108,9 @@ async fn respond(
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static(routes::methods(&path)));
     }
-    let took = began.elapsed().as_millis();
+    let took = began.elapsed();
+    routes::count::request(&method, &path, status, took);
+    let took = took.as_millis();
     // Probes come every few seconds and say nothing.
     if path != "/healthz" {
         let _request = span.enter();

@@ -1,7 +1,7 @@
 //! The gateway as a process of its own: configuration, log, run, exit code.
 
 use gateway::{Config, Server};
-use process::config::Settings;
+use process::{admin::Admin, config::Settings};
 use std::process::ExitCode;
 
 #[tokio::main]
@@ -26,7 +26,9 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = process::shutdown_on_signal()?;
+    let admin = Admin::open("gateway", config.admin_listen, shutdown.clone()).await?;
     let server = Server::open(config).await?;
+    admin.ask(server.probe());
     server.run(shutdown).await;
     Ok(())
 }

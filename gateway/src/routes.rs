@@ -2,6 +2,7 @@
 
 mod accounts;
 mod conversions;
+pub(crate) mod count;
 mod docs;
 mod login;
 mod me;

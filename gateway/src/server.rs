@@ -1,6 +1,8 @@
 //! The gateway as a whole: opened, it knows its address; run, it serves until it is told to stop.
 
 use crate::{Config, HttpConfig, connection, context::Context, routes};
+use futures::future::BoxFuture;
+use process::admin::Probe;
 use queue::Queue;
 use secrecy::ExposeSecret;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -73,6 +75,11 @@ impl Server {
         self.address
     }
 
+    /// What the admin port asks.
+    pub fn probe(&self) -> Arc<dyn Probe> {
+        Arc::new(Ready(self.context.clone()))
+    }
+
     /// Serves until `shutdown`; then takes no further connection, ends the requests in hand and puts
     /// away what clients left behind.
     pub async fn run(self, shutdown: CancellationToken) {
@@ -111,6 +118,22 @@ impl Server {
             );
         }
         tracing::info!("the gateway has stopped");
+    }
+}
+
+struct Ready(Arc<Context>);
+
+impl Probe for Ready {
+    /// A broker that is away keeps no upload out: the record is the queue.
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        let asked = self.0.storage.ping();
+        Box::pin(async { asked.await.map_err(|error| error.to_string()) })
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        let under_way = self.0.http.max_uploads.saturating_sub(self.0.uploads.available_permits());
+        metrics::gauge!("audio_converter_uploads_in_flight").set(under_way as f64);
+        Box::pin(async {})
     }
 }
 

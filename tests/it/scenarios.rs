@@ -68,5 +68,6 @@ scenarios! {
     bad_input::each_bad_file_has_its_reason;
     bad_input::strangers_see_nothing, settings: Settings { max_upload_bytes: 1 << 20, ..USUAL };
     operators::kubectl_tells_whose_job_it_is_and_why_it_failed, only: Some(Which::Cluster);
+    operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
     original::its_clients_work_unchanged;
 }

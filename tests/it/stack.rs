@@ -154,6 +154,6 @@ fn distinct(events: &[Mp3Message]) -> usize {
 }
 
 /// A port of this machine that nobody has.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -27,7 +27,12 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    hash::Hash,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +66,7 @@ impl Kubernetes {
 
     pub(super) async fn launch(&self, record: &Conversion) -> Result<(), Error> {
         let job = job::build(&self.config, record);
-        match answered(self.api.create(&PostParams::default(), &job)).await? {
+        match answered("create", self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
             Err(kube::Error::Api(refusal)) if refusal.is_forbidden() => {
@@ -74,7 +79,8 @@ impl Kubernetes {
     /// A Job of this name exists: it is ours if it was made from the same record.
     async fn adopt(&self, wanted: &KubeJob) -> Result<(), Error> {
         let name = wanted.metadata.name.clone().unwrap_or_default();
-        let Some(found) = answered(self.api.get_opt(&name)).await?.map_err(unavailable)? else {
+        let Some(found) = answered("get", self.api.get_opt(&name)).await?.map_err(unavailable)?
+        else {
             return Err(Error::Unavailable(format!("{name} went away while it was looked at")));
         };
         if found.metadata.deletion_timestamp.is_some() {
@@ -97,7 +103,7 @@ impl Kubernetes {
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
-        match answered(self.api.delete(name, &DeleteParams::background())).await? {
+        match answered("delete", self.api.delete(name, &DeleteParams::background())).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_not_found() => Ok(()),
             Err(error) => Err(unavailable(error)),
@@ -109,12 +115,13 @@ impl Kubernetes {
         let key = ObjectRef::new(name).within(&self.config.namespace);
         let uid = self.jobs.get(&key).and_then(|job| job.metadata.uid.clone()).unwrap_or_default();
         let event = event::build(&self.config.namespace, name, &uid, note);
-        let error = match answered(self.events.create(&PostParams::default(), &event)).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(kube::Error::Api(refusal))) if refusal.is_already_exists() => return,
-            Ok(Err(error)) => unavailable(error),
-            Err(error) => error,
-        };
+        let error =
+            match answered("event", self.events.create(&PostParams::default(), &event)).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(kube::Error::Api(refusal))) if refusal.is_already_exists() => return,
+                Ok(Err(error)) => unavailable(error),
+                Err(error) => error,
+            };
         tracing::warn!(job.name = name, %error, note.reason, note.text, "no Event could be written");
     }
 
@@ -125,9 +132,13 @@ impl Kubernetes {
 
 /// What the API server answers; an error where it does not answer in time. The client's own limit is
 /// made for watches, and a pass must not stand still for minutes.
-async fn answered<T>(request: impl Future<Output = T>) -> Result<T, Error> {
-    let late = |_| Error::Unavailable("the API server does not answer".to_owned());
-    timeout(PATIENCE, request).await.map_err(late)
+async fn answered<T>(verb: &'static str, request: impl Future<Output = T>) -> Result<T, Error> {
+    let (began, late) =
+        (Instant::now(), |_| Error::Unavailable("the API server does not answer".to_owned()));
+    let answer = timeout(PATIENCE, request).await.map_err(late);
+    metrics::histogram!("audio_converter_k8s_request_seconds", "verb" => verb)
+        .record(began.elapsed().as_secs_f64());
+    answer
 }
 
 fn unavailable(error: impl std::error::Error) -> Error {

@@ -11,7 +11,7 @@ pub(crate) mod schema;
 pub(crate) use file::{Reader, Writer};
 
 use crate::{
-    Error, Page, Usage, Which, Work, abandoned,
+    Backlog, Error, Page, Usage, Which, Work, abandoned,
     blob::Name,
     columns::{Columns, VideoColumns},
 };
@@ -352,6 +352,22 @@ impl Embedded {
             Work::Expired(_) => return Ok(Vec::new()),
         };
         parse_all(query.load(&mut self.connection().await?).await?)
+    }
+
+    pub(crate) async fn backlog(&self) -> Result<Backlog, Error> {
+        let queued = conversions::table.filter(conversions::state.eq(State::Queued.as_str()));
+        let mut connection = self.connection().await?;
+        let waiting: i64 = queued.count().get_result(&mut connection).await?;
+        let oldest = queued.select(dsl::min(conversions::created_at));
+        let oldest: Option<i64> = oldest.first(&mut connection).await?;
+        Ok(Backlog {
+            waiting: u64::try_from(waiting).unwrap_or(0),
+            oldest: oldest.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+        })
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.connection().await.map(drop)
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {

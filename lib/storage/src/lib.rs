@@ -101,6 +101,15 @@ pub struct Usage {
     pub waiting: u64,
 }
 
+/// What waits for its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Queued conversions.
+    pub waiting: u64,
+    /// When the oldest of them was accepted.
+    pub oldest: Option<Timestamp>,
+}
+
 /// What the dispatcher wants to know of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -372,6 +381,16 @@ impl Storage {
     /// Records that want something done.
     pub async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
         on!(self, store => store.work(work, limit).await)
+    }
+
+    /// How much waits for its turn.
+    pub async fn backlog(&self) -> Result<Backlog, Error> {
+        on!(self, store => store.backlog().await)
+    }
+
+    /// An error where the store does not answer.
+    pub async fn ping(&self) -> Result<(), Error> {
+        on!(self, store => store.ping().await)
     }
 
     /// When the next queued conversion that is not due at `now` becomes due.

@@ -8,7 +8,7 @@ mod gridfs;
 pub(crate) use gridfs::{Reader, Writer};
 
 use crate::{
-    Error, Page, Usage, Which, Work,
+    Backlog, Error, Page, Usage, Which, Work,
     blob::Name,
     columns::{Columns, VideoColumns},
 };
@@ -291,6 +291,22 @@ impl Mongo {
         };
         let collection = self.records("conversions");
         bodies(collection.find(filter).sort(order).limit(limit.into()).await?).await
+    }
+
+    pub(crate) async fn backlog(&self) -> Result<Backlog, Error> {
+        let queued = || doc! { "state": "queued" };
+        let conversions = self.records("conversions");
+        let waiting = conversions.count_documents(queued()).await?;
+        let oldest =
+            conversions.find_one(queued()).sort(doc! { "created_at": 1, "_id": 1 }).await?;
+        let oldest = oldest.and_then(|row| row.get_i64("created_at").ok());
+        let oldest = oldest.and_then(|at| Timestamp::from_millisecond(at).ok());
+        Ok(Backlog { waiting, oldest })
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.database.run_command(doc! { "ping": 1 }).await?;
+        Ok(())
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {

@@ -1,4 +1,4 @@
-//! What operators see with kubectl and nothing else.
+//! What operators see, with kubectl and at the admin port.
 
 use crate::{
     Result,
@@ -6,12 +6,12 @@ use crate::{
     clips,
     judge::{Accepted, one_mp3_each},
     process::{output_of, with_environment},
-    stack::{Stack, cluster::Cluster},
+    stack::{Stack, cluster::Cluster, free_port},
     wait,
 };
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 /// Columns that a user of `kubectl get jobs` asks for.
 const COLUMNS: &str = "audio-converter.dev/owner,audio-converter.dev/preset,\
@@ -24,6 +24,10 @@ pub(super) async fn kubectl_tells_whose_job_it_is_and_why_it_failed(stack: &mut 
     ensure!(code == "no_audio_track", "{code}");
     let clip = clips::clip(stack.folder(), 440, 600.0)?;
     let id = user.upload(&clip).await?;
+    wait::until_true("the attempt to be at work", LONG, async || {
+        Ok(user.conversion(&id).await?["progress"].is_number())
+    })
+    .await?;
     kill_its_converter(&id).await?;
     {
         let Stack::Cluster(cluster) = &*stack else {
@@ -32,11 +36,15 @@ pub(super) async fn kubectl_tells_whose_job_it_is_and_why_it_failed(stack: &mut 
         said_by_events(cluster, "ConversionFailed", "ada's my silent film.mp4 (preset v2)").await?;
         said_by_events(cluster, "ConversionFailed", "no_audio_track").await?;
         said_by_events(cluster, "AttemptFailed", "exit code 137").await?;
-        let jobs = cluster.kubectl(&["get", "jobs", "-L", COLUMNS], None)?;
+        let next = format!("convert-{id}-2");
+        let jobs = wait::until("the next attempt's Job", LONG, async || {
+            let jobs = cluster.kubectl(&["get", "jobs", "-L", COLUMNS], None)?;
+            Ok(jobs.contains(&next).then_some(jobs))
+        });
+        let jobs = jobs.await?;
         let row =
             |words: &[&str]| jobs.lines().any(|line| words.iter().all(|word| line.contains(word)));
         ensure!(row(&["ada", "v2", "my-silent-film.mp4", "Failed"]), "{jobs}");
-        ensure!(row(&[&format!("convert-{id}-2")]), "{jobs}");
         let job = format!("job/convert-{id}-1");
         let described = cluster.kubectl(&["describe", &job], None)?;
         ensure!(described.contains("AttemptFailed"), "{described}");
@@ -69,6 +77,64 @@ async fn said_by_events(cluster: &Cluster, reason: &str, words: &str) -> Result 
         }))
     })
     .await
+}
+
+/// Metrics that only a cluster has, or that only what is out of order brings about.
+const ELSEWHERE: &[&str] = &[
+    "audio_converter_k8s_request_seconds",
+    "audio_converter_dead_letters_total",
+    "audio_converter_attempts_taken_back_total",
+];
+
+pub(super) async fn a_scrape_has_the_metrics_of_the_page_and_no_others(
+    stack: &mut Stack,
+) -> Result {
+    let Stack::Embedded(server) = &mut *stack else {
+        return Ok(());
+    };
+    let admin = format!("127.0.0.1:{}", free_port()?);
+    server.environment.push(("ADMIN_LISTEN", admin.clone()));
+    server.stop().await?;
+    server.restart().await?;
+    let ask = async |path: &str| -> Result<_> {
+        let answer = reqwest::get(format!("http://{admin}{path}")).await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    };
+    for path in ["/healthz", "/readyz"] {
+        ensure!(ask(path).await? == (200, "ok\n".to_owned()), "{path}");
+    }
+    let user = stack.user("ada").await?;
+    let clip = clips::clip(stack.folder(), 440, 1.0)?;
+    user.mp3(&user.upload(&clip).await?).await?;
+    let code = user.failure_of("notes.mp4", b"only words\n".to_vec()).await?;
+    let failed =
+        format!("audio_converter_conversions_total{{outcome=\"failed\",reason=\"{code}\"}} 1");
+    let scrape = wait::until("both ends to be counted", LONG, async || {
+        let (_, text) = ask("/metrics").await?;
+        let succeeded =
+            "audio_converter_conversions_total{outcome=\"succeeded\",reason=\"none\"} 1";
+        Ok((text.contains(&failed) && text.contains(succeeded)).then_some(text))
+    });
+    let scrape = scrape.await?;
+    for shown in [
+        "audio_converter_waiting_conversions 0",
+        "audio_converter_uploads_in_flight 0",
+        "audio_converter_dispatch_seconds_count 2",
+        "route=\"/v1/conversions/{id}/mp3\",status=\"2xx\"",
+    ] {
+        ensure!(scrape.contains(shown), "{shown} is not in\n{scrape}");
+    }
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md"))?;
+    let of_page: BTreeSet<_> =
+        page.lines().filter_map(|line| line.strip_prefix("| `audio_")).collect();
+    let of_page = of_page.into_iter().filter_map(|line| line.split('`').next());
+    let of_page: BTreeSet<_> = of_page.map(|name| format!("audio_{name}")).collect();
+    let of_scrape = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let of_scrape = of_scrape.filter_map(|line| line.split(' ').next().map(str::to_owned));
+    let of_scrape: BTreeSet<_> =
+        of_scrape.chain(ELSEWHERE.iter().map(|name| (*name).to_owned())).collect();
+    ensure!(of_page == of_scrape, "the page has {of_page:#?}, the system {of_scrape:#?}");
+    Ok(())
 }
 
 /// Also when the Job is gone.

@@ -92,6 +92,7 @@ async fn use_all(storage: &Storage) {
         storage.work(work, 1).await.unwrap();
     }
     storage.next_due(now).await.unwrap();
+    storage.backlog().await.unwrap();
     storage.condemn(&video, now).await.unwrap();
     storage.purge(video.id).await.unwrap();
 }

@@ -6,7 +6,7 @@ use crate::store::{
 use domain::{Cause, Change, Conversion, State};
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use storage::{Page, Storage, Which, Work};
+use storage::{Backlog, Page, Storage, Which, Work};
 
 /// 250 conversions of Ada's, every third cancelled, among 30 of Bob's; Ada's, newest first.
 async fn many(storage: &Storage) -> Vec<Conversion> {
@@ -140,6 +140,18 @@ pub(crate) async fn work_comes_longest_waiting_first(Store { storage, .. }: Stor
         *record = changed(&storage, record.id, &[success(record.id, 1)]).await;
     }
     assert_eq!(storage.work(Work::Unpublished, 4).await.unwrap(), records[..4]);
+}
+
+pub(crate) async fn the_backlog_is_what_is_queued(Store { storage, .. }: Store) {
+    storage.ping().await.unwrap();
+    assert_eq!(storage.backlog().await.unwrap(), Backlog::default());
+    for second in [30, 10, 20] {
+        added(&storage, at(second)).await;
+    }
+    let first = added(&storage, at(5)).await.id;
+    assert_eq!(storage.backlog().await.unwrap(), Backlog { waiting: 4, oldest: Some(at(5)) });
+    running(&storage, first).await;
+    assert_eq!(storage.backlog().await.unwrap(), Backlog { waiting: 3, oldest: Some(at(10)) });
 }
 
 pub(crate) async fn the_next_due_time_is_the_nearest(Store { storage, .. }: Store) {

@@ -125,6 +125,7 @@ held_by_all! {
     lists::videos_are_paged_by_owner
     lists::work_is_sorted_into_its_kinds
     lists::work_comes_longest_waiting_first
+    lists::the_backlog_is_what_is_queued
     lists::the_next_due_time_is_the_nearest
     lifetimes::usage_follows_what_is_stored
     lifetimes::a_purge_takes_all_that_hangs_on_a_video

@@ -1,0 +1,146 @@
+//! Carrying out what was decided: a flat match, one function for each kind of action.
+
+use super::Dispatcher;
+use crate::{
+    Error,
+    decide::Action,
+    ending,
+    launcher::{self, Note, job_name},
+};
+use domain::{Cause, Change, Conversion, ConversionId};
+use futures::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+use queue::{Message, Mp3Message, VideoMessage};
+use storage::ChangeError;
+
+/// Actions carried out at once: enough to hide the round trips, few enough for a small API server.
+const AT_ONCE: usize = 16;
+
+impl Dispatcher {
+    /// Carries all of it out: actions for different conversions beside one another, those that belong
+    /// together in their order. One that fails keeps no other from being tried; the first failure is
+    /// returned.
+    pub(super) async fn carry_out_all(&self, actions: &[Action]) -> Result<(), Error> {
+        // A deletion belongs to the change before it, which must have been written by then.
+        let together = actions.chunk_by(|_, next| matches!(next, Action::Delete(_)));
+        let deeds: Vec<_> = together.map(|deeds| self.carry_out_in_turn(deeds).boxed()).collect();
+        let done: Vec<_> = stream::iter(deeds).buffer_unordered(AT_ONCE).collect().await;
+        done.into_iter().collect()
+    }
+
+    async fn carry_out_in_turn(&self, actions: &[Action]) -> Result<(), Error> {
+        let mut result = Ok(());
+        for action in actions {
+            let done = self.carry_out(action).await;
+            result = result.and(done);
+        }
+        result
+    }
+
+    async fn carry_out(&self, action: &Action) -> Result<(), Error> {
+        match action {
+            Action::Change(id, change) => self.change(*id, change).await.map(drop),
+            Action::Dispatch(id, attempt) => self.dispatch(*id, *attempt).await,
+            Action::Launch(id) => match self.record(*id).await? {
+                Some(record) => self.launch(&record).await,
+                None => Ok(()),
+            },
+            Action::Delete(name) => Ok(self.launcher.delete(name).await?),
+            Action::Announce(id) => self.announce(*id).await,
+            Action::Publish(id) => self.publish(*id).await,
+        }
+    }
+
+    /// The record as it is now; `None` where it has been deleted since.
+    async fn record(&self, id: ConversionId) -> Result<Option<Conversion>, Error> {
+        match self.storage.conversion(id).await {
+            Err(storage::Error::NotFound) => Ok(None),
+            read => Ok(Some(read?)),
+        }
+    }
+
+    /// Makes a change; `None` where the record has moved on, which is no trouble.
+    async fn change(&self, id: ConversionId, change: &Change) -> Result<Option<Conversion>, Error> {
+        match self.storage.change(id, change).await {
+            Ok(record) => {
+                if let Change::Release { attempt, cause } = change {
+                    let note = ending::taken_back(&record, cause);
+                    self.launcher.note(&job_name(id, *attempt), &note).await;
+                    metrics::counter!("audio_converter_attempts_taken_back_total", "cause" => cause.name()).increment(1);
+                    tracing::info!(conversion.id = %id, ?cause, state = record.state.as_str(), "took an attempt back");
+                }
+                Ok(Some(record))
+            }
+            Err(ChangeError::Refused(_)) => Ok(None),
+            Err(ChangeError::Storage(error)) => Err(error.into()),
+        }
+    }
+
+    async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<(), Error> {
+        match self.change(id, &Change::Dispatch { attempt }).await? {
+            Some(record) => {
+                self.launch(&record).await?;
+                let waited = Timestamp::now().duration_since(record.not_before).as_secs_f64();
+                metrics::histogram!("audio_converter_dispatch_seconds").record(waited.max(0.0));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn launch(&self, record: &Conversion) -> Result<(), Error> {
+        let cause = match self.launcher.launch(record).await {
+            Ok(()) => {
+                tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");
+                return Ok(());
+            }
+            Err(launcher::Error::Unavailable(cause)) => {
+                return Err(launcher::Error::Unavailable(cause).into());
+            }
+            Err(error @ launcher::Error::Foreign(_)) => {
+                tracing::error!(error = %error, "taking the next attempt's name");
+                let text = format!("{error}; the conversion goes on under its next attempt's name");
+                let note = Note { reason: "ForeignJob", text };
+                self.launcher.note(&job_name(record.id, record.attempt), &note).await;
+                Cause::Disruption("a foreign job has its name".to_owned())
+            }
+            // Back-pressure, not failure.
+            Err(launcher::Error::Refused(why)) => Cause::NeverStarted(why),
+        };
+        self.change(record.id, &Change::Release { attempt: record.attempt, cause }).await.map(drop)
+    }
+
+    async fn announce(&self, id: ConversionId) -> Result<(), Error> {
+        let Some(record) = self.record(id).await? else {
+            return Ok(());
+        };
+        let message = VideoMessage {
+            conversion: Some(id),
+            video_fid: record.video.to_string(),
+            username: Some(record.owner.to_string()),
+        };
+        self.queue.publish(&Message::Video(message)).await?;
+        self.change(id, &Change::Announced).await.map(drop)
+    }
+
+    async fn publish(&self, id: ConversionId) -> Result<(), Error> {
+        let Some(record) = self.record(id).await? else {
+            return Ok(());
+        };
+        let Some(mp3) = &record.mp3 else {
+            return Ok(());
+        };
+        let message = Mp3Message {
+            event: record.event(),
+            conversion: id,
+            video_fid: record.video.to_string(),
+            mp3_fid: mp3.id.to_string(),
+            username: record.owner.to_string(),
+            name: record.name.to_string(),
+        };
+        self.queue.publish(&Message::Mp3(message)).await?;
+        self.change(id, &Change::Published).await?;
+        tracing::info!(conversion.id = %id, mp3.id = %mp3.id, "finished");
+        Ok(())
+    }
+}
