@@ -41,7 +41,7 @@ test: ## Install what tests need, and run them all
 soak: ## Repeat the integration tests: MINUTES=30
 	@SOAK_MINUTES=$(or $(MINUTES),30) scripts/test
 
-bench: build ## Measure against peers: ONLY=name for one of them
+bench: build ## Measure against peers: ONLY=name for one of them, ONLY=cluster for those of the cluster
 	@benches/run $(ONLY)
 
 fmt: ## Format the code

@@ -2,8 +2,9 @@
 //!
 //! `make bench` runs all of them, `make bench ONLY=name` one. Each prints a table and writes
 //! `target/bench/NAME.json`. Wall times vary a lot between runs, ratios within one run do not:
-//! every wall ratio is the median over interleaved pairs.
+//! every wall ratio is the median over interleaved pairs. Those named `cluster-...` need a cluster.
 
+mod cluster;
 mod converter;
 mod crowd;
 mod idle;
@@ -42,10 +43,19 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut met = true;
-    for (name, measure) in ALL
-        .iter()
-        .filter(|(name, _)| arguments.is_empty() || arguments.iter().any(|only| only == name))
-    {
+    let wanted = |name: &str| {
+        let group = name.split('-').next();
+        arguments.is_empty()
+            || arguments.iter().any(|only| only == name || Some(only.as_str()) == group)
+    };
+    let absent = cluster::absent();
+    let of_cluster: Vec<_> = cluster::ALL.iter().filter(|(name, _)| wanted(name)).collect();
+    if let (Some(why), false) = (&absent, of_cluster.is_empty()) {
+        eprintln!("\nLEFT OUT: the measurements of the cluster: {why}");
+        met &= arguments.is_empty();
+    }
+    let of_cluster = of_cluster.into_iter().filter(|_| absent.is_none());
+    for (name, measure) in ALL.iter().filter(|(name, _)| wanted(name)).chain(of_cluster) {
         eprintln!("\n{name}");
         let rows = measure()?;
         report::write(name, &rows)?;
