@@ -4,7 +4,7 @@ mod deed;
 mod probe;
 
 use crate::{
-    Config, Error,
+    Config, Error, batch,
     config::Runner,
     decide::{Known, Limits, Plan, decide},
     doorbell,
@@ -12,7 +12,7 @@ use crate::{
     launcher::{Children, Job, Kubernetes, Launcher, job_name},
     sweep::sweep,
 };
-use domain::{Conversion, ConversionId};
+use domain::{Batch, BatchState, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
 use queue::Queue;
@@ -108,10 +108,13 @@ impl Dispatcher {
     }
 
     async fn pass(&self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
-        let known = self.look().await?;
+        let (known, batches) = self.look().await?;
         let Plan { actions, wake_at } = decide(&known);
         let carried_out = self.carry_out_all(&actions).await;
         self.tell_endings(&known.jobs).await?;
+        if batch::tend(&self.storage, &batches).await? {
+            self.wake.notify_one();
+        }
         if sweeping {
             sweep(&self.storage).await?;
         }
@@ -123,25 +126,37 @@ impl Dispatcher {
             .map(|job| job.name)
             .collect();
         self.launcher.forget(&ended);
-        let free = known.limits.jobs > known.running.len();
+        let free = known.limits.jobs > known.running.len() && !known.paused;
         let next_due = if free { self.storage.next_due(known.now).await? } else { None };
         Ok(wake_at.into_iter().chain(next_due).min())
     }
 
     /// Reads jobs first and records after them; see [`decide`].
-    async fn look(&self) -> Result<Known, Error> {
+    async fn look(&self) -> Result<(Known, Vec<Batch>), Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
         let work = |work, limit| self.storage.work(work, limit);
+        let (dispatching, batches) =
+            tokio::try_join!(self.storage.dispatching(), self.storage.batches(true))?;
+        let paused_batches: HashSet<_> = batches
+            .iter()
+            .filter(|batch| batch.state == BatchState::Paused)
+            .map(|batch| batch.id.clone())
+            .collect();
+        // Those of paused batches are read in vain.
+        let in_vain = batch::WINDOW.saturating_mul(2 * paused_batches.len() as u32);
+        let due = (self.limits.jobs as u32).saturating_add(in_vain);
         let (running, due, unannounced, unpublished) = tokio::try_join!(
             work(Work::Running, MOST_RUNNING),
-            work(Work::Due(now), self.limits.jobs as u32),
+            work(Work::Due(now), due),
             work(Work::Unannounced, OUTBOX),
             work(Work::Unpublished, OUTBOX),
         )?;
         let others = self.others(&jobs, &running).await?;
-        Ok(Known {
+        let known = Known {
             now,
+            paused: dispatching.paused,
+            paused_batches,
             limits: self.limits,
             absent_is_dead: self.launcher.absent_is_dead(),
             jobs,
@@ -150,7 +165,8 @@ impl Dispatcher {
             others,
             unannounced,
             unpublished,
-        })
+        };
+        Ok((known, batches))
     }
 
     async fn others(&self, jobs: &[Job], running: &[Conversion]) -> Result<Vec<Conversion>, Error> {

@@ -5,7 +5,7 @@
 //! the records: then a job that no record stands for is stale, not new.
 
 use crate::launcher::{Job, Phase, job_name};
-use domain::{Cause, Change, Conversion, ConversionId, State};
+use domain::{BatchId, Cause, Change, Conversion, ConversionId, State};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
 
@@ -38,6 +38,10 @@ pub struct Known {
     pub absent_is_dead: bool,
     /// Jobs of ours, finished ones included.
     pub jobs: Vec<Job>,
+    /// Whether an operator has stopped dispatching: then nothing is chosen, and all else goes on.
+    pub paused: bool,
+    /// Batches that are paused: none of their conversions is chosen.
+    pub paused_batches: HashSet<BatchId>,
     /// Queued conversions that are due, in the order of their turn.
     pub due: Vec<Conversion>,
     /// Running conversions.
@@ -206,7 +210,11 @@ fn choose(known: &Known, plan: &mut Plan) {
     let expected = known.running.iter().map(|record| job_name(record.id, record.attempt));
     alive.extend(expected.filter(|name| !ended.contains(name.as_str())));
     let free = known.limits.jobs.saturating_sub(alive.len());
-    let chosen = known.due.iter().take(free);
+    let free = if known.paused { 0 } else { free };
+    let stands = |record: &&Conversion| {
+        record.batch.as_ref().is_some_and(|batch| known.paused_batches.contains(batch))
+    };
+    let chosen = known.due.iter().filter(|record| !stands(record)).take(free);
     plan.actions.extend(chosen.map(|record| Action::Dispatch(record.id, record.attempt + 1)));
 }
 

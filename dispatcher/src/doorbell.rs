@@ -49,7 +49,11 @@ async fn take_all(mut consumer: Consumer, storage: Storage, wake: Arc<Notify>) {
 async fn take(delivery: Delivery, storage: &Storage) -> Result<(), queue::Error> {
     let conversion = match delivery.message() {
         Ok(Message::Video(video)) => video.conversion,
-        Ok(Message::Control(control)) => Some(control.conversion),
+        // A batch or the switch: the pass that it rings for reads them.
+        Ok(Message::Control(control)) if control.conversion.is_none() => {
+            return delivery.ack().await;
+        }
+        Ok(Message::Control(control)) => control.conversion,
         Ok(Message::Mp3(_)) => None,
         Err(bad) => {
             let reason = bad.to_string();

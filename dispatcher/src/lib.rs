@@ -6,6 +6,7 @@
 //! pass.
 
 mod act;
+mod batch;
 pub mod config;
 pub mod decide;
 mod doorbell;

@@ -27,8 +27,17 @@ pub(crate) async fn of_video(context: &Context, conversion: &Conversion) {
 
 /// Lets the dispatcher end a cancelled conversion's job at once.
 pub(crate) async fn of_cancellation(context: &Context, conversion: &Conversion) {
-    let message = Message::Control(ControlMessage { conversion: conversion.id });
+    let message = Message::Control(ControlMessage { conversion: Some(conversion.id) });
     publish(context, conversion, &message).await;
+}
+
+/// Lets the dispatcher look at what an administrator has changed.
+pub(crate) async fn of_operation(context: &Context) {
+    let message = Message::Control(ControlMessage { conversion: None });
+    match timeout(CONFIRM, context.queue.publish(&message)).await {
+        Ok(Ok(())) => {}
+        _ => tracing::warn!("a message was not sent; the dispatcher looks within 30 s"),
+    }
 }
 
 async fn publish(context: &Context, conversion: &Conversion, message: &Message) -> bool {

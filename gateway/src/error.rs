@@ -19,6 +19,12 @@ pub(crate) enum Error {
     Unauthorized,
     #[error("The user name or the password is wrong.")]
     BadCredentials,
+    #[error("Only an administrator may do this.")]
+    Forbidden,
+    #[error("Another batch has this id; choose another one.")]
+    BatchExists,
+    #[error("The batch has ended and stays as it is; make another one.")]
+    BatchFinal,
     #[error("There is no such thing here.")]
     NotFound,
     #[error("This address does not take this method.")]
@@ -94,9 +100,11 @@ impl Error {
             Self::NotReady(_)
             | Self::ConversionFailed(_)
             | Self::AlreadyFinal(_)
-            | Self::NotRetryable(_) => StatusCode::CONFLICT,
+            | Self::NotRetryable(_)
+            | Self::BatchExists
+            | Self::BatchFinal => StatusCode::CONFLICT,
             Self::VideoGone | Self::Mp3Expired => StatusCode::GONE,
-            Self::QuotaExceeded(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::QuotaExceeded(_) => StatusCode::FORBIDDEN,
             Self::TooManyWaiting(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -114,6 +122,9 @@ impl Error {
         match self {
             Self::BadRequest(_) | Self::ClientGone(_) => "bad_request",
             Self::Unauthorized | Self::BadCredentials => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::BatchExists => "batch_exists",
+            Self::BatchFinal => "batch_final",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooSlow => "request_timeout",

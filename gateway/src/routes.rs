@@ -1,6 +1,7 @@
 //! The addresses of the API. Each resource has its file; here stands what all of them share.
 
 mod accounts;
+mod batches;
 mod conversions;
 pub(crate) mod count;
 mod docs;
@@ -43,6 +44,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(mp3::routes(context))
         .unify()
+        .or(batches::routes(context))
+        .unify()
         .or(original::routes(context))
         .unify()
         .recover(problem)
@@ -54,11 +57,13 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 pub(crate) fn methods(path: &str) -> &'static str {
     let segments: Vec<_> = path.trim_matches('/').split('/').collect();
     match segments[..] {
-        ["login" | "upload"] | ["v1", "conversions", _, "cancel" | "retry"] | ["v1", "keys"] => {
-            "POST"
-        }
+        ["login" | "upload"]
+        | ["v1", "conversions", _, "cancel" | "retry"]
+        | ["v1", "keys"]
+        | ["v1", "batches", _, _]
+        | ["v1", "dispatching", _] => "POST",
         ["v1", "videos", _] => "GET, DELETE",
-        ["v1", "videos" | "conversions" | "users" | "tokens"] => "GET, POST",
+        ["v1", "videos" | "conversions" | "users" | "tokens" | "batches"] => "GET, POST",
         ["v1", "users", _] => "GET, PATCH, DELETE",
         ["v1", "users", _, "password"] => "PUT",
         ["v1", "tokens", _] => "DELETE",

@@ -25,6 +25,11 @@ const ROUTES: &[&str] = &[
     "/v1/tokens",
     "/v1/tokens/{id}",
     "/v1/keys",
+    "/v1/batches",
+    "/v1/batches/{id}",
+    "/v1/batches/{id}/{change}",
+    "/v1/dispatching",
+    "/v1/dispatching/{change}",
 ];
 
 /// Notes a request that has been answered.

@@ -8,8 +8,8 @@ mod change;
 pub use change::{Applied, Change, Refused};
 
 use crate::{
-    Cause, ConversionId, EventId, FileName, Mp3Id, Options, Reason, Role, Sha256, UserName, Video,
-    VideoId,
+    BatchId, Cause, ConversionId, EventId, FileName, Lane, Mp3Id, Options, Reason, Role, Sha256,
+    UserName, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,9 @@ pub struct Conversion {
     pub options: Options,
     /// The client's key.
     pub idempotency: Option<Idempotency>,
+    /// The batch that it is part of.
+    #[serde(default)]
+    pub batch: Option<BatchId>,
     /// Where it stands.
     pub state: State,
     /// Number of the newest attempt dispatched; 0 before the first.
@@ -183,6 +186,7 @@ impl Conversion {
             role: new.role,
             options: new.options,
             idempotency: new.idempotency,
+            batch: None,
             state: State::Queued,
             attempt: 0,
             failures: 0,
@@ -215,6 +219,11 @@ impl Conversion {
     /// Whether its MP3's time is over, deleted or not.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.mp3_expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Who goes before it.
+    pub const fn lane(&self) -> Lane {
+        if self.batch.is_some() { Lane::Bulk } else { Lane::Interactive }
     }
 
     /// Whether a process of the newest attempt has claimed it.

@@ -1,5 +1,6 @@
 //! Ids. Each kind is a type of its own, so that no id is taken for another.
 
+use crate::{BatchId, Options};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -91,6 +92,23 @@ impl ConversionId {
     /// The lowest id that can be made at `time` or later.
     pub fn lowest_at(time: Timestamp) -> Self {
         Self(lowest_at(time))
+    }
+
+    /// The id of a batch's conversion of a video: it follows from all of them, and sorts by the time
+    /// at which the batch was made.
+    pub fn of_batch(
+        batch: &BatchId,
+        made_at: Timestamp,
+        video: VideoId,
+        options: &Options,
+    ) -> Self {
+        let Options { preset, allow_truncated } = options;
+        let name = format!("{batch} {preset} {allow_truncated}");
+        let hash = Uuid::new_v5(&video.0, name.as_bytes()).into_bytes();
+        // All but the bytes that hold a UUID's version and variant.
+        let random = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13].map(|at: usize| hash[at]);
+        let millis = u64::try_from(made_at.as_millisecond()).unwrap_or(0);
+        Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
     /// The MP3 that claim `claim` of this conversion writes.

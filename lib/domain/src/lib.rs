@@ -3,7 +3,9 @@
 //! Every other crate speaks in these words. Nothing here does I/O, knows the time or waits: the
 //! caller hands in `now`, so that the same rules run against real stores and simulated ones.
 
+mod batch;
 mod conversion;
+mod dispatching;
 mod id;
 mod options;
 mod outcome;
@@ -11,9 +13,14 @@ mod pending;
 mod user;
 mod video;
 
+pub use batch::{
+    BadBatchId, Batch, BatchChange, BatchId, BatchRefused, BatchState, BatchWish, Lane, Matching,
+    Stretch,
+};
 pub use conversion::{
     Applied, Change, Conversion, Failure, Idempotency, Mp3, NewConversion, Refused, Setback, State,
 };
+pub use dispatching::Dispatching;
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};
 pub use options::{Options, Preset, UnknownPreset};
 pub use outcome::{Cause, Exit, Reason};

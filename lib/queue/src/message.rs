@@ -21,7 +21,7 @@ pub enum Topic {
     Video,
     /// A conversion has succeeded.
     Mp3,
-    /// A conversion was cancelled.
+    /// A conversion was cancelled, or a batch or the dispatching switch has changed.
     Control,
 }
 
@@ -32,7 +32,7 @@ pub enum Message {
     Video(VideoMessage),
     /// A conversion has succeeded. Delivered at least once, each time with the same event id.
     Mp3(Mp3Message),
-    /// A conversion was cancelled.
+    /// A conversion was cancelled, or a batch or the dispatching switch has changed.
     Control(ControlMessage),
 }
 
@@ -66,11 +66,12 @@ pub struct Mp3Message {
     pub name: String,
 }
 
-/// A conversion was cancelled.
+/// A conversion was cancelled, or a batch or the dispatching switch has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlMessage {
-    /// The conversion.
-    pub conversion: ConversionId,
+    /// The conversion; none where it was something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<ConversionId>,
 }
 
 /// A body that is no message of its topic.
@@ -146,7 +147,10 @@ impl Message {
             }
             Self::Video(foreign) => Uuid::new_v5(&FOREIGN_VIDEO, foreign.video_fid.as_bytes()),
             Self::Mp3(mp3) => mp3.event.uuid(),
-            Self::Control(control) => Uuid::new_v5(&control.conversion.uuid(), b"control"),
+            Self::Control(control) => {
+                let about = control.conversion.map_or(Uuid::nil(), ConversionId::uuid);
+                Uuid::new_v5(&about, b"control")
+            }
         }
     }
 

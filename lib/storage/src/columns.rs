@@ -18,6 +18,9 @@ pub(crate) struct Columns {
     pub(crate) not_before: i64,
     /// Milliseconds since 1970.
     pub(crate) created_at: i64,
+    /// Who goes first.
+    pub(crate) lane: i32,
+    pub(crate) batch: Option<String>,
     pub(crate) announced: bool,
     pub(crate) published: bool,
     /// Of the MP3 that is there.
@@ -59,6 +62,8 @@ impl From<&Conversion> for Columns {
             state: record.state.as_str(),
             not_before: record.not_before.as_millisecond(),
             created_at: record.created_at.as_millisecond(),
+            lane: record.lane().number(),
+            batch: record.batch.as_ref().map(ToString::to_string),
             announced: record.announced,
             published: record.published,
             bytes: stored.map_or(0, |mp3| i64::try_from(mp3.length).unwrap_or(i64::MAX)),

@@ -3,6 +3,7 @@
 //! Several processes have it open: the server and each of its converters.
 
 mod accept;
+mod control;
 mod file;
 #[cfg(test)]
 mod plans;
@@ -22,7 +23,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use domain::{Conversion, ConversionId, Mp3Id, Pending, State, UserName, Video, VideoId};
+use domain::{Conversion, ConversionId, Lane, Mp3Id, Pending, State, UserName, Video, VideoId};
 use jiff::Timestamp;
 use schema::{conversions, pending, videos};
 use serde::{Serialize, de::DeserializeOwned};
@@ -336,7 +337,11 @@ impl Embedded {
                 .order(conversions::expires_at);
             return parse_all(expired.load(&mut self.connection().await?).await?);
         }
-        let all = all.order((conversions::created_at, conversions::id)).into_boxed();
+        let turn = (conversions::lane, conversions::created_at, conversions::id);
+        let all = match work {
+            Work::Due(_) | Work::Running => all.order(turn).into_boxed(),
+            _ => all.order((conversions::created_at, conversions::id)).into_boxed(),
+        };
         // `NOT column` to the letter: so the partial indexes say it, and only then are they used.
         let query = match work {
             Work::Due(now) => all
@@ -358,8 +363,13 @@ impl Embedded {
         let queued = conversions::table.filter(conversions::state.eq(State::Queued.as_str()));
         let mut connection = self.connection().await?;
         let waiting: i64 = queued.count().get_result(&mut connection).await?;
-        let oldest = queued.select(dsl::min(conversions::created_at));
-        let oldest: Option<i64> = oldest.first(&mut connection).await?;
+        let mut oldest: Option<i64> = None;
+        for lane in Lane::ALL {
+            let first = queued.filter(conversions::lane.eq(lane.number()));
+            let first = first.select(dsl::min(conversions::created_at));
+            let at: Option<i64> = first.first(&mut connection).await?;
+            oldest = oldest.into_iter().chain(at).min();
+        }
         Ok(Backlog {
             waiting: u64::try_from(waiting).unwrap_or(0),
             oldest: oldest.and_then(|millis| Timestamp::from_millisecond(millis).ok()),

@@ -113,7 +113,7 @@ pub struct Backlog {
 /// What the dispatcher wants to know of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Queued and due by this time; the longest waiting first.
+    /// Queued and due by this time; interactive ones before bulk, the longest waiting first.
     Due(Timestamp),
     /// Running; the longest dispatched first.
     Running,
@@ -138,6 +138,10 @@ macro_rules! on {
         }
     };
 }
+
+mod control;
+
+pub use control::{BatchError, Progress};
 
 impl Storage {
     /// Opens the store at `url`: `mongodb://host/database` or `file:/folder`. Makes what is missing.

@@ -3,6 +3,7 @@
 //! Records are written with majority and journal and read from the primary. Works on a standalone
 //! server and on a replica set: no transaction is used anywhere.
 
+mod control;
 mod gridfs;
 
 pub(crate) use gridfs::{Reader, Writer};
@@ -12,7 +13,7 @@ use crate::{
     blob::Name,
     columns::{Columns, VideoColumns},
 };
-use domain::{Conversion, ConversionId, Mp3Id, Pending, UserName, Video, VideoId};
+use domain::{Conversion, ConversionId, Lane, Mp3Id, Pending, UserName, Video, VideoId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
@@ -76,6 +77,7 @@ impl Mongo {
         let keyed = Some(doc! { "key": { "$type": "string" } });
         let dated = Some(doc! { "expires_at": { "$type": "long" } });
         let expiring = some(doc! { "expires_at": 1 }, false, dated);
+        let of_batches = Some(doc! { "batch": { "$type": "string" } });
         let outbox = |told: &str| {
             let keys = doc! { told: 1, "state": 1, "created_at": 1, "_id": 1 };
             some(keys, false, Some(doc! { told: false }))
@@ -89,7 +91,8 @@ impl Mongo {
                 some(doc! { "owner": 1, "bytes": 1 }, false, Some(doc! { "bytes": { "$gt": 0 } })),
                 expiring.clone(),
                 plain(doc! { "mp3": 1 }),
-                plain(doc! { "state": 1, "created_at": 1, "_id": 1 }),
+                plain(doc! { "state": 1, "lane": 1, "created_at": 1, "_id": 1 }),
+                some(doc! { "batch": 1, "state": 1 }, false, of_batches),
                 plain(doc! { "state": 1, "not_before": 1 }),
                 outbox("announced"),
                 outbox("published"),
@@ -287,6 +290,7 @@ impl Mongo {
         };
         let order = match work {
             Work::Expired(_) => doc! { "expires_at": 1 },
+            Work::Due(_) | Work::Running => doc! { "lane": 1, "created_at": 1, "_id": 1 },
             _ => doc! { "created_at": 1, "_id": 1 },
         };
         let collection = self.records("conversions");
@@ -297,10 +301,15 @@ impl Mongo {
         let queued = || doc! { "state": "queued" };
         let conversions = self.records("conversions");
         let waiting = conversions.count_documents(queued()).await?;
-        let oldest =
-            conversions.find_one(queued()).sort(doc! { "created_at": 1, "_id": 1 }).await?;
-        let oldest = oldest.and_then(|row| row.get_i64("created_at").ok());
-        let oldest = oldest.and_then(|at| Timestamp::from_millisecond(at).ok());
+        let mut oldest = None;
+        for lane in Lane::ALL {
+            let first = doc! { "state": "queued", "lane": lane.number() };
+            let first =
+                conversions.find_one(first).sort(doc! { "created_at": 1, "_id": 1 }).await?;
+            let at = first.and_then(|row| row.get_i64("created_at").ok());
+            let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
+            oldest = oldest.into_iter().chain(at).min();
+        }
         Ok(Backlog { waiting, oldest })
     }
 

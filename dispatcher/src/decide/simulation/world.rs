@@ -10,7 +10,7 @@ use domain::{
     Refused, Role, Sha256, State, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 const CAP: usize = 3;
 const MOST_RECORDS: usize = 8;
@@ -168,6 +168,8 @@ impl World {
             now: self.now,
             limits: Limits { jobs: CAP, pending: SignedDuration::from_secs(60) },
             absent_is_dead: self.absent_is_dead,
+            paused: false,
+            paused_batches: HashSet::new(),
             due: pick(&|record| record.state == State::Queued && record.not_before <= self.now),
             others: alive.filter_map(|job| self.records.get(&job.conversion).cloned()).collect(),
             jobs,

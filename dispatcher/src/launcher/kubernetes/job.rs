@@ -22,6 +22,8 @@ pub(super) const SELECTOR: &str = "app.kubernetes.io/managed-by=audio-converter-
 pub(super) const CONVERSION: &str = "audio-converter.dev/conversion";
 /// The attempt's number, as a label.
 pub(super) const ATTEMPT: &str = "audio-converter.dev/attempt";
+/// The batch that its conversion is part of, as a label.
+const BATCH: &str = "audio-converter.dev/batch";
 /// Of everything in the spec, so that a Job of our name but not of our making is seen.
 pub(super) const SPEC_HASH: &str = "audio-converter.dev/spec-hash";
 
@@ -106,7 +108,9 @@ fn labels(record: &Conversion) -> BTreeMap<String, String> {
         ("audio-converter.dev/video-name", readable(record.name.as_str())),
     ]
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .into_iter()
+    .chain(record.batch.iter().map(|batch| (BATCH.to_owned(), batch.to_string())))
+    .collect()
 }
 
 fn annotations(record: &Conversion) -> BTreeMap<String, String> {

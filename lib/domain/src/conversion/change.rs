@@ -62,6 +62,8 @@ pub enum Change {
     Published,
     /// The MP3's time is over, and its bytes are deleted.
     Expire,
+    /// A newer MP3 takes the place of its own, whose time is over.
+    Replace,
 }
 
 /// What a change did.
@@ -105,6 +107,9 @@ impl Conversion {
             Change::Expire if self.mp3_expired => return Ok(Applied::Already),
             Change::Expire if self.has_expired(now) => next.mp3_expired = true,
             Change::Expire => return Err(Refused::WrongState(self.state)),
+            Change::Replace if self.has_expired(now) => return Ok(Applied::Already),
+            Change::Replace if self.mp3.is_some() => next.mp3_expires_at = Some(now),
+            Change::Replace => return Err(Refused::WrongState(self.state)),
             Change::Dispatch { attempt } => {
                 if self.state == State::Running && self.attempt == *attempt {
                     return Ok(Applied::Already);

@@ -131,6 +131,8 @@ fn any_change() -> impl Strategy<Value = Change> {
         Just(Change::Announced),
         Just(Change::Published),
         Just(Change::Cancel),
+        Just(Change::Replace),
+        Just(Change::Expire),
         (0..4_u32).prop_map(|attempt| Change::Dispatch { attempt }),
         (0..4_u32).prop_map(|attempt| Change::Claim { attempt }),
         (0..4_u32).prop_map(|claim| Change::Progress { claim, percent: Some(200) }),
@@ -150,6 +152,9 @@ proptest! {
             if record.state.is_terminal() {
                 let mut same = (*next).clone();
                 (same.announced, same.published) = (record.announced, record.published);
+                (same.mp3_expires_at, same.mp3_expired) =
+                    (record.mp3_expires_at, record.mp3_expired);
+                prop_assert!(!next.mp3_expired || next.mp3_expires_at.is_some());
                 prop_assert_eq!(&same, &record);
             }
             prop_assert_eq!(next.mp3.is_some(), next.state == State::Succeeded);

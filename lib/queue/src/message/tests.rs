@@ -88,8 +88,8 @@ fn messages() -> impl Strategy<Value = Message> {
             let (event, conversion) = (Uuid::from_u128(event).into(), id(conversion));
             Message::Mp3(Mp3Message { event, conversion, video_fid, mp3_fid, username, name })
         }),
-        any::<u128>().prop_map(move |conversion| Message::Control(ControlMessage {
-            conversion: id(conversion)
+        any::<Option<u128>>().prop_map(move |conversion| Message::Control(ControlMessage {
+            conversion: conversion.map(id)
         })),
     ]
 }

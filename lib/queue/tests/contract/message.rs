@@ -15,7 +15,7 @@ pub(crate) fn video(number: u32) -> Message {
 }
 
 pub(crate) fn control(number: u32) -> Message {
-    Message::Control(ControlMessage { conversion: conversion(number) })
+    Message::Control(ControlMessage { conversion: Some(conversion(number)) })
 }
 
 pub(crate) fn mp3(number: u32) -> Message {

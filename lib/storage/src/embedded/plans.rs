@@ -11,7 +11,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use domain::{
-    Conversion, ConversionId, NewConversion, Options, PendingKind, Role, State, Video, VideoId,
+    Batch, BatchChange, BatchWish, Conversion, ConversionId, Dispatching, Matching, NewConversion,
+    Options, PendingKind, Role, State, Video, VideoId,
 };
 use jiff::Timestamp;
 use std::{
@@ -91,6 +92,17 @@ async fn use_all(storage: &Storage) {
     {
         storage.work(work, 1).await.unwrap();
     }
+    storage.walk(None, id, 1).await.unwrap();
+    let root = || "root".parse().unwrap();
+    let wish =
+        BatchWish { matching: Matching::default(), options: Options::default(), replace: false };
+    let batch = Batch::new("louder".parse().unwrap(), root(), wish, now);
+    storage.add_batch(&batch).await.unwrap();
+    storage.change_batch(&batch.id, &BatchChange::Pause).await.unwrap();
+    storage.batches(true).await.unwrap();
+    storage.progress(&batch.id).await.unwrap();
+    storage.open_of_batch(&batch.id, 1).await.unwrap();
+    storage.set_dispatching(&Dispatching::default()).await.unwrap();
     storage.next_due(now).await.unwrap();
     storage.backlog().await.unwrap();
     storage.condemn(&video, now).await.unwrap();

@@ -21,10 +21,21 @@ diesel::table! {
         state -> Text,
         not_before -> BigInt,
         created_at -> BigInt,
+        lane -> Integer,
+        batch -> Nullable<Text>,
         announced -> Bool,
         published -> Bool,
         bytes -> BigInt,
         expires_at -> Nullable<BigInt>,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    control (id) {
+        id -> Text,
+        version -> BigInt,
+        open -> Bool,
         body -> Text,
     }
 }
