@@ -16,6 +16,7 @@ pub(crate) async fn of_video(context: &Context, conversion: &Conversion) {
         conversion: Some(conversion.id),
         video_fid: conversion.video.to_string(),
         username: Some(conversion.owner.to_string()),
+        trace: conversion.trace.clone(),
     });
     if !publish(context, conversion, &message).await {
         return;
@@ -27,13 +28,16 @@ pub(crate) async fn of_video(context: &Context, conversion: &Conversion) {
 
 /// Lets the dispatcher end a cancelled conversion's job at once.
 pub(crate) async fn of_cancellation(context: &Context, conversion: &Conversion) {
-    let message = Message::Control(ControlMessage { conversion: Some(conversion.id) });
+    let message = Message::Control(ControlMessage {
+        conversion: Some(conversion.id),
+        trace: conversion.trace.clone(),
+    });
     publish(context, conversion, &message).await;
 }
 
 /// Lets the dispatcher look at what an administrator has changed.
 pub(crate) async fn of_operation(context: &Context) {
-    let message = Message::Control(ControlMessage { conversion: None });
+    let message = Message::Control(ControlMessage { conversion: None, trace: None });
     match timeout(CONFIRM, context.queue.publish(&message)).await {
         Ok(Ok(())) => {}
         _ => tracing::warn!("a message was not sent; the dispatcher looks within 30 s"),

@@ -9,6 +9,7 @@ pub use change::{Applied, Change, Refused};
 
 use crate::{
     BatchId, Cause, ConversionId, EventId, FileName, Lane, Mp3Id, Options, Reason, Role, Sha256,
+    TraceParent,
     UserName, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -164,6 +165,9 @@ pub struct Conversion {
     /// The attempts that were taken back last, oldest first; at most five.
     #[serde(default)]
     pub setbacks: Vec<Setback>,
+    /// The trace of the upload, for messages, Jobs and logs.
+    #[serde(default, rename = "traceparent")]
+    pub trace: Option<TraceParent>,
     /// How long the MP3 is kept; none means for good.
     #[serde(default)]
     pub mp3_kept_for: Option<SignedDuration>,
@@ -205,6 +209,7 @@ impl Conversion {
             mp3: None,
             failure: None,
             setbacks: Vec::new(),
+            trace: None,
             mp3_kept_for: new.mp3_kept_for,
             mp3_expires_at: None,
             mp3_expired: false,

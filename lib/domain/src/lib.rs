@@ -10,6 +10,7 @@ mod id;
 mod options;
 mod outcome;
 mod pending;
+mod trace;
 mod user;
 mod video;
 
@@ -25,5 +26,6 @@ pub use id::{ConversionId, EventId, Mp3Id, VideoId};
 pub use options::{Options, Preset, UnknownPreset};
 pub use outcome::{Cause, Exit, Reason};
 pub use pending::{Pending, PendingKind, Verdict, verdict};
+pub use trace::{BadTraceParent, TraceParent};
 pub use user::{BadUserName, Role, UserName};
 pub use video::{FileName, Sha256, Video};

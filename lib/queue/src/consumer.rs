@@ -95,7 +95,7 @@ impl Delivery {
     /// Moves it to the dead letters, for a human to look at. At least once: it may get there twice.
     pub async fn reject(self, reason: &str) -> Result<(), Error> {
         match self.handle {
-            Handle::Rabbit(handle) => handle.reject(reason).await,
+            Handle::Rabbit(handle) => handle.reject(reason, self.deliveries).await,
             Handle::Embedded(handle) => handle.reject(reason).await,
         }
     }

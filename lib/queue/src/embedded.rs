@@ -2,9 +2,13 @@
 //! What a consumer holds is marked in memory alone, so that a new process delivers it again.
 
 mod fetch;
+mod letters;
 mod table;
 
-use crate::{Consumer, Error, LONGEST_QUEUE, MP3_AGE, Message, PUBLISH_TIMEOUT, Topic};
+use crate::{
+    Consumer, DeadLetter, Error, LONGEST_QUEUE, MP3_AGE, Message, PUBLISH_TIMEOUT, Topic,
+    letter::{self, Fate},
+};
 use std::{
     collections::HashMap,
     path::Path,
@@ -19,6 +23,7 @@ use tokio::{
     sync::{mpsc, watch},
     time,
 };
+use uuid::Uuid;
 
 /// Messages in an SQLite file. Clones share it, and wake one another's consumers.
 #[derive(Clone, Debug)]
@@ -69,6 +74,26 @@ impl Embedded {
         time::timeout(PUBLISH_TIMEOUT, publishing).await.unwrap_or_else(late)
     }
 
+    pub(crate) async fn dead_letters(&self, most: u32) -> Result<Vec<DeadLetter>, Error> {
+        let shared = self.shared.clone();
+        let listing = async move {
+            let mut letters = Vec::new();
+            for topic in Topic::ALL {
+                let dead = shared.table.dead(topic).await?;
+                letters.extend(dead.into_iter().map(|dead| dead.letter(topic)));
+            }
+            letters.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+            Ok(letters)
+        };
+        detached(listing).await
+    }
+
+    /// Settles all letters of this id, which say the same.
+    pub(crate) async fn settle_letter(&self, id: Uuid, fate: Fate) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        detached(async move { shared.settle_letter(id, fate).await }).await
+    }
+
     pub(crate) fn consume(&self, topic: Topic) -> Consumer {
         // One item ahead: the next one is read while the caller works on this one.
         let (items, receiver) = mpsc::channel(1);
@@ -90,6 +115,23 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    async fn settle_letter(&self, id: Uuid, fate: Fate) -> Result<(), Error> {
+        for topic in Topic::ALL {
+            let dead = self.table.dead(topic).await?.into_iter();
+            let same =
+                dead.filter(|dead| letter::id(topic, Some(&dead.message_id), &dead.body) == id);
+            let rows: Vec<i64> = same.map(|dead| dead.id).collect();
+            let Some((first, copies)) = rows.split_first() else { continue };
+            match fate {
+                Fate::Replayed => self.table.revive(*first, copies).await?,
+                Fate::Dropped => self.table.remove_dead(&rows).await?,
+            }
+            self.changed.send_replace(());
+            return Ok(());
+        }
+        Err(Error::NoSuchLetter)
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<i64, u64>> {
@@ -139,9 +181,9 @@ impl Handle {
 
 /// Goes on to its end when its caller gives up. A query of diesel-async that is dropped midway
 /// blocks its thread until SQLite is done, and panics where the runtime has only one.
-async fn detached(
-    doing: impl Future<Output = Result<(), Error>> + Send + 'static,
-) -> Result<(), Error> {
+async fn detached<T: Send + 'static>(
+    doing: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
     let ended = |_| Err(Error::Unavailable("the process is ending".to_owned()));
     tokio::spawn(doing).await.unwrap_or_else(ended)
 }

@@ -6,15 +6,19 @@
 
 mod consumer;
 mod embedded;
+mod letter;
 mod message;
 mod rabbit;
 
 pub use consumer::{Consumer, Delivery, Item};
 pub use embedded::Embedded;
+pub use letter::DeadLetter;
 pub use message::{BadMessage, ControlMessage, Message, Mp3Message, Topic, VideoMessage};
 pub use rabbit::Rabbit;
 
+use letter::Fate;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Longest wait for a confirm, whatever has to be connected and declared for it.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,6 +57,9 @@ pub enum Error {
     /// The delivery's connection is gone, so the message comes again.
     #[error("the delivery was lost with its connection")]
     Lost,
+    /// It was replayed or dropped by somebody else, or never was.
+    #[error("there is no such dead letter")]
+    NoSuchLetter,
     /// The message has no JSON form.
     #[error("cannot write the message: {0}")]
     Json(#[from] serde_json::Error),
@@ -75,6 +82,33 @@ impl Queue {
         match self {
             Self::Rabbit(rabbit) => rabbit.publish(message).await,
             Self::Embedded(embedded) => embedded.publish(message).await,
+        }
+    }
+
+    /// Lists dead letters, the oldest of each topic first, at most `most` in all. Of a topic with
+    /// more than ten thousand it is not always the oldest ones that are listed.
+    pub async fn dead_letters(&self, most: u32) -> Result<Vec<DeadLetter>, Error> {
+        match self {
+            Self::Rabbit(rabbit) => rabbit.dead_letters(most).await,
+            Self::Embedded(embedded) => embedded.dead_letters(most).await,
+        }
+    }
+
+    /// Puts a dead letter back into the queue that it came from, as it was, with its count at zero.
+    /// At least once: where the reply is lost it may be in both.
+    pub async fn replay(&self, id: Uuid) -> Result<(), Error> {
+        self.settle_letter(id, Fate::Replayed).await
+    }
+
+    /// Deletes a dead letter.
+    pub async fn discard(&self, id: Uuid) -> Result<(), Error> {
+        self.settle_letter(id, Fate::Dropped).await
+    }
+
+    async fn settle_letter(&self, id: Uuid, fate: Fate) -> Result<(), Error> {
+        match self {
+            Self::Rabbit(rabbit) => rabbit.settle_letter(id, fate).await,
+            Self::Embedded(embedded) => embedded.settle_letter(id, fate).await,
         }
     }
 

@@ -2,13 +2,11 @@
 //! that producers and consumers of the original system understand ours and we understand theirs.
 //! Parsing never panics, whatever a foreign producer sends.
 
-use domain::{ConversionId, EventId};
-use serde::{Deserialize, Serialize};
+use domain::{ConversionId, EventId, TraceParent};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use uuid::Uuid;
 
-/// The version that we write. One that changes a field's meaning gets the next number.
-const VERSION: u32 = 1;
 /// Longest body that is parsed, in bytes; ours are below 1 KiB.
 const LONGEST: usize = 64 * 1024;
 /// The parent of ids that follow from a foreign video's id.
@@ -47,6 +45,14 @@ pub struct VideoMessage {
     /// Who uploaded it.
     #[serde(default)]
     pub username: Option<String>,
+    /// The upload's trace.
+    #[serde(
+        rename = "traceparent",
+        default,
+        deserialize_with = "trace",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<TraceParent>,
 }
 
 /// A conversion has succeeded.
@@ -64,6 +70,14 @@ pub struct Mp3Message {
     pub username: String,
     /// The MP3's file name.
     pub name: String,
+    /// The upload's trace.
+    #[serde(
+        rename = "traceparent",
+        default,
+        deserialize_with = "trace",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<TraceParent>,
 }
 
 /// A conversion was cancelled, or a batch or the dispatching switch has changed.
@@ -72,6 +86,14 @@ pub struct ControlMessage {
     /// The conversion; none where it was something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversion: Option<ConversionId>,
+    /// The upload's trace.
+    #[serde(
+        rename = "traceparent",
+        default,
+        deserialize_with = "trace",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<TraceParent>,
 }
 
 /// A body that is no message of its topic.
@@ -130,6 +152,9 @@ impl fmt::Display for Topic {
 }
 
 impl Message {
+    /// The version that we write. One that changes a field's meaning gets the next number.
+    pub const VERSION: u32 = 1;
+
     /// The queue that it goes to.
     pub const fn topic(&self) -> Topic {
         match self {
@@ -154,6 +179,25 @@ impl Message {
         }
     }
 
+    /// The trace of the upload that it is about.
+    pub const fn trace(&self) -> Option<&TraceParent> {
+        match self {
+            Self::Video(video) => video.trace.as_ref(),
+            Self::Mp3(mp3) => mp3.trace.as_ref(),
+            Self::Control(control) => control.trace.as_ref(),
+        }
+    }
+
+    /// What a foreign producer wrote beside the body counts where the body says nothing.
+    pub(crate) fn set_trace_if_none(&mut self, trace: Option<TraceParent>) {
+        let own = match self {
+            Self::Video(video) => &mut video.trace,
+            Self::Mp3(mp3) => &mut mp3.trace,
+            Self::Control(control) => &mut control.trace,
+        };
+        *own = own.take().or(trace);
+    }
+
     /// The body as it goes over the wire.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let kind = self.topic().name();
@@ -176,8 +220,9 @@ impl Message {
         if let Some(kind) = envelope.kind.filter(|kind| kind != topic.name()) {
             return Err(bad(format!("its type is {kind:.40?}")));
         }
-        if let Some(version) = envelope.version.filter(|version| *version != VERSION) {
-            return Err(bad(format!("its version is {version}, we read {VERSION}")));
+        if let Some(version) = envelope.version.filter(|version| *version != Self::VERSION) {
+            let ours = Self::VERSION;
+            return Err(bad(format!("its version is {version}, we read {ours}")));
         }
         let message = match topic {
             Topic::Video => Self::Video(serde_json::from_slice(body).map_err(json)?),
@@ -193,8 +238,14 @@ impl Message {
     }
 }
 
+/// A trace is a courtesy: whatever else stands there is passed over.
+fn trace<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TraceParent>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(value.as_str().and_then(|text| text.parse().ok()))
+}
+
 fn wire<Body: Serialize>(kind: &str, body: &Body) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Wire { kind, version: VERSION, body })
+    serde_json::to_string(&Wire { kind, version: Message::VERSION, body })
 }
 
 #[cfg(test)]

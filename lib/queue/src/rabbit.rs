@@ -2,7 +2,9 @@
 //! consumer has one of its own: a broker short of memory or disk stops reading from connections
 //! that publish, and acks must still get through.
 
+mod letters;
 mod link;
+mod properties;
 mod publisher;
 mod receiver;
 mod settle;
@@ -47,17 +49,9 @@ impl Rabbit {
     }
 
     pub(crate) async fn publish(&self, message: &Message) -> Result<(), Error> {
-        let topic = message.topic();
-        let now = jiff::Timestamp::now().as_second();
-        let properties = BasicProperties::default()
-            .with_delivery_mode(PERSISTENT)
-            .with_content_type("application/json".into())
-            .with_message_id(message.id().to_string().into())
-            .with_type(topic.name().into())
-            .with_timestamp(now.unsigned_abs())
-            .with_app_id(APP_ID.into());
-        self.send(Queue { topic, role: Role::Main }, message.to_json()?.as_bytes(), properties)
-            .await
+        let queue = Queue { topic: message.topic(), role: Role::Main };
+        let body = message.to_json()?;
+        self.send(queue, body.as_bytes(), properties::of_new(message)).await
     }
 
     pub(crate) fn consume(&self, topic: Topic) -> Consumer {

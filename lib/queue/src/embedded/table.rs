@@ -104,29 +104,6 @@ impl Table {
         row.execute(&mut connection).await.map(drop).map_err(unavailable)
     }
 
-    /// Makes a dead letter of the row, and drops the topic's oldest dead letters beyond `most`.
-    pub(super) async fn bury(
-        &self,
-        row: i64,
-        topic: Topic,
-        reason: &str,
-        most: u32,
-    ) -> Result<(), Error> {
-        let mut connection = self.connection().await?;
-        let buried = diesel::update(dsl::messages.find(row))
-            .set((dsl::dead_at.eq(now()), dsl::reason.eq(reason)));
-        buried.execute(&mut connection).await.map_err(unavailable)?;
-        let dead =
-            dsl::messages.filter(dsl::topic.eq(topic.name())).filter(dsl::dead_at.is_not_null());
-        let newest_beyond = dead.order(dsl::id.desc()).offset(i64::from(most)).select(dsl::id);
-        let beyond = newest_beyond.first::<i64>(&mut connection).await.optional();
-        if let Some(beyond) = beyond.map_err(unavailable)? {
-            let deleted = diesel::delete(dead.filter(dsl::id.le(beyond)));
-            deleted.execute(&mut connection).await.map_err(unavailable)?;
-        }
-        Ok(())
-    }
-
     /// Drops the `mp3` messages that are older than `age` or not among the newest `most`.
     pub(super) async fn trim_mp3(&self, most: u32, age: Duration) -> Result<(), Error> {
         let mut connection = self.connection().await?;
@@ -150,7 +127,7 @@ impl Table {
     }
 
     /// The pool waits for up to 30 s, a publisher must not.
-    async fn connection(&self) -> Result<impl DerefMut<Target = Connection>, Error> {
+    pub(super) async fn connection(&self) -> Result<impl DerefMut<Target = Connection>, Error> {
         let connection = tokio::time::timeout(PUBLISH_TIMEOUT, self.pool.get());
         connection.await.map_err(unavailable)?.map_err(unavailable)
     }
@@ -164,6 +141,6 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn unavailable(error: impl std::fmt::Display) -> Error {
+pub(super) fn unavailable(error: impl std::fmt::Display) -> Error {
     Error::Unavailable(format!("messages.sqlite: {error}"))
 }

@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const CONVERSION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 fn conversion() -> ConversionId {
@@ -20,10 +21,12 @@ fn a_video_message_is_a_superset_of_the_originals() {
         conversion: Some(conversion()),
         video_fid: "64f0".to_owned(),
         username: Some("ada@example.org".to_owned()),
+        trace: Some(TRACE.parse().unwrap()),
     });
     let wire = json!({
         "type": "video", "version": 1, "conversion": CONVERSION,
         "video_fid": "64f0", "mp3_fid": null, "username": "ada@example.org",
+        "traceparent": TRACE,
     });
     assert_eq!(value(&message), wire);
 }
@@ -38,6 +41,7 @@ fn an_mp3_message_is_a_superset_of_the_originals() {
         mp3_fid: "64f1".to_owned(),
         username: "ada@example.org".to_owned(),
         name: "film.mp3".to_owned(),
+        trace: None,
     });
     let wire = json!({
         "type": "mp3", "version": 1, "conversion": CONVERSION, "event": event, "name": "film.mp3",
@@ -55,6 +59,16 @@ fn an_originals_message_is_a_video_without_conversion() {
     let Message::Video(video) = &message else { panic!("{message:?}") };
     assert_eq!((video.conversion, video.video_fid.as_str()), (None, "64f0"));
     assert_eq!(message.id(), Message::from_json(Topic::Video, body).unwrap().id());
+}
+
+#[test]
+fn what_is_no_trace_is_passed_over() {
+    for (trace, read) in [(json!(TRACE), Some(TRACE)), (json!("00-1-2-3"), None), (json!(7), None)]
+    {
+        let body = json!({"video_fid": "64f0", "traceparent": trace}).to_string();
+        let message = Message::from_json(Topic::Video, body.as_bytes()).unwrap();
+        assert_eq!(message.trace().map(TraceParent::as_str), read, "{body}");
+    }
 }
 
 #[test]
@@ -82,14 +96,24 @@ fn messages() -> impl Strategy<Value = Message> {
     prop_oneof![
         video.prop_map(move |(conversion, video_fid, username)| {
             let conversion = conversion.map(id);
-            Message::Video(VideoMessage { conversion, video_fid, username })
+            Message::Video(VideoMessage { conversion, video_fid, username, trace: None })
         }),
         mp3.prop_map(move |(event, conversion, [video_fid, mp3_fid, username, name])| {
             let (event, conversion) = (Uuid::from_u128(event).into(), id(conversion));
-            Message::Mp3(Mp3Message { event, conversion, video_fid, mp3_fid, username, name })
+            let trace = Some(TraceParent::generate());
+            Message::Mp3(Mp3Message {
+                event,
+                conversion,
+                video_fid,
+                mp3_fid,
+                username,
+                name,
+                trace,
+            })
         }),
         any::<Option<u128>>().prop_map(move |conversion| Message::Control(ControlMessage {
-            conversion: conversion.map(id)
+            conversion: conversion.map(id),
+            trace: None,
         })),
     ]
 }

@@ -4,6 +4,7 @@
 use super::{
     Broker, Handle, Rabbit,
     link::{self, Backoff},
+    properties::{self, DELIVERIES},
     topology::{self, Queue},
 };
 use crate::{Delivery, Item, Message, PREFETCH, Topic, consumer};
@@ -11,12 +12,9 @@ use futures::StreamExt;
 use lapin::{
     Connection,
     options::{BasicConsumeOptions, BasicQosOptions},
-    types::{AMQPValue, FieldTable},
+    types::FieldTable,
 };
 use tokio::sync::mpsc;
-
-/// How often the message was delivered before it was put back by us.
-pub(super) const DELIVERIES: &str = "x-deliveries";
 
 /// Ends when nobody receives any more, in the middle of whatever it does.
 pub(super) async fn run(rabbit: Rabbit, topic: Topic, items: mpsc::Sender<Item>) {
@@ -84,7 +82,10 @@ async fn pass_on(
     loop {
         match deliveries.next().await {
             Some(Ok(delivery)) => {
-                let message = Message::from_json(topic, &delivery.data);
+                let mut message = Message::from_json(topic, &delivery.data);
+                if let Ok(message) = &mut message {
+                    message.set_trace_if_none(properties::trace(&delivery.properties));
+                }
                 let count = count(&delivery);
                 let handle = consumer::Handle::Rabbit(Box::new(Handle::new(
                     rabbit.clone(),
@@ -105,29 +106,11 @@ async fn pass_on(
 
 /// This delivery's number: what we counted before we put it back, plus what the broker counts.
 fn count(delivery: &lapin::message::Delivery) -> u32 {
-    let header = |name: &str| {
-        let headers = delivery.properties.headers().as_ref()?;
-        headers.inner().get(name).and_then(number)
-    };
+    let header = |name| properties::header(&delivery.properties, name).and_then(properties::count);
     // A quorum queue counts: `acquired` on RabbitMQ 4, `delivery` on 3. A classic one only knows
     // that it has delivered before.
     let by_broker = [header("x-acquired-count"), header("x-delivery-count")];
     let by_broker = by_broker.into_iter().flatten().max().unwrap_or(0);
     let by_broker = by_broker.max(u32::from(delivery.redelivered));
     header(DELIVERIES).unwrap_or(0).saturating_add(by_broker).saturating_add(1)
-}
-
-fn number(value: &AMQPValue) -> Option<u32> {
-    let number = match *value {
-        AMQPValue::ShortShortInt(number) => i64::from(number),
-        AMQPValue::ShortShortUInt(number) => i64::from(number),
-        AMQPValue::ShortInt(number) => i64::from(number),
-        AMQPValue::ShortUInt(number) => i64::from(number),
-        AMQPValue::LongInt(number) => i64::from(number),
-        AMQPValue::LongUInt(number) => i64::from(number),
-        AMQPValue::LongLongInt(number) => number,
-        _ => return None,
-    };
-    // A foreign producer may have sent the header, with any number.
-    Some(u32::try_from(number).unwrap_or(0))
 }

@@ -2,16 +2,17 @@
 //! published with a confirm and acked after that, so that it may be there twice but never nowhere.
 
 use super::{
-    PERSISTENT, Rabbit,
-    receiver::DELIVERIES,
+    Rabbit,
+    properties::{self, DEAD_AT, DELIVERIES, REASON},
     topology::{Queue, Role},
 };
 use crate::{Error, PUBLISH_TIMEOUT, Topic};
+use jiff::Timestamp;
 use lapin::{
     Acker, BasicProperties,
     message::Delivery,
     options::{BasicAckOptions, BasicNackOptions},
-    types::{AMQPValue, FieldTable},
+    types::AMQPValue,
 };
 use std::time::Duration;
 use tokio::time;
@@ -50,9 +51,9 @@ impl Handle {
     /// Where it cannot be moved it is held here, unsettled, and given back after the same time.
     pub(crate) async fn retry_later(self, after: Duration, deliveries: u32) {
         let wait = after.clamp(Duration::from_millis(1), LONGEST_RETRY);
-        let count = AMQPValue::LongLongInt(deliveries.into());
-        let properties =
-            self.properties(DELIVERIES, count).with_expiration(wait.as_millis().to_string().into());
+        let count = [(DELIVERIES, AMQPValue::LongLongInt(deliveries.into()))];
+        let properties = properties::moved(&self.delivery.properties, count)
+            .with_expiration(wait.as_millis().to_string().into());
         match self.send(Role::Retry, properties).await {
             // Not acked after all: it comes again at once, and from the retry queue later.
             Ok(()) => drop(self.ack().await),
@@ -63,42 +64,21 @@ impl Handle {
         }
     }
 
-    pub(crate) async fn reject(self, reason: &str) -> Result<(), Error> {
+    pub(crate) async fn reject(self, reason: &str, deliveries: u32) -> Result<(), Error> {
         let reason: String = reason.chars().take(LONGEST_REASON).collect();
-        let properties = self.properties("x-reason", AMQPValue::LongString(reason.into()));
-        self.send(Role::Dead, properties).await?;
+        let now = Timestamp::now().as_second().unsigned_abs();
+        let ours = [
+            (REASON, properties::text(&reason)),
+            (DEAD_AT, AMQPValue::Timestamp(now)),
+            (DELIVERIES, AMQPValue::LongLongInt(deliveries.into())),
+        ];
+        self.send(Role::Dead, properties::moved(&self.delivery.properties, ours)).await?;
         self.ack().await
     }
 
     async fn send(&self, role: Role, properties: BasicProperties) -> Result<(), Error> {
         let queue = Queue { topic: self.topic, role };
         self.rabbit.send(queue, &self.delivery.data, properties).await
-    }
-
-    /// The message's own properties and one header. Of its other headers none is taken along: `CC`
-    /// would send copies to queues of its producer's choice. Nor is `user_id`, which is not ours.
-    fn properties(&self, header: &str, value: AMQPValue) -> BasicProperties {
-        let mut headers = FieldTable::default();
-        headers.insert(header.into(), value);
-        let mut properties =
-            BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
-        let from = &self.delivery.properties;
-        if let Some(content_type) = from.content_type() {
-            properties = properties.with_content_type(content_type.clone());
-        }
-        if let Some(id) = from.message_id() {
-            properties = properties.with_message_id(id.clone());
-        }
-        if let Some(kind) = from.kind() {
-            properties = properties.with_type(kind.clone());
-        }
-        if let Some(timestamp) = from.timestamp() {
-            properties = properties.with_timestamp(*timestamp);
-        }
-        if let Some(app) = from.app_id() {
-            properties = properties.with_app_id(app.clone());
-        }
-        properties
     }
 }
 

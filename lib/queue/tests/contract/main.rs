@@ -10,6 +10,8 @@
 
 mod backend;
 mod concurrency;
+mod foreign_letters;
+mod letters;
 mod message;
 mod outage;
 mod rabbit;
@@ -18,6 +20,11 @@ use backend::{Backend, delivery, reconnected};
 use concurrency::{
     of_concurrent_publishers_no_message_is_lost, two_consumers_share_a_topic,
     waiting_can_be_given_up_and_loses_nothing,
+};
+use letters::{
+    a_dead_letter_is_listed_with_all_that_is_known, a_dropped_letter_is_gone,
+    a_replayed_letter_comes_again_as_it_was, copies_of_a_letter_go_together,
+    listing_changes_nothing,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use message::{control, mp3, video};
@@ -90,6 +97,11 @@ contract! {
     an_unsettled_message_comes_again_when_its_consumer_is_dropped
     a_message_to_be_tried_later_comes_later_and_counts
     a_rejected_message_is_a_dead_letter_with_its_reason
+    a_dead_letter_is_listed_with_all_that_is_known
+    listing_changes_nothing
+    a_replayed_letter_comes_again_as_it_was
+    a_dropped_letter_is_gone
+    copies_of_a_letter_go_together
     messages_come_in_the_order_of_their_publishing
     two_consumers_share_a_topic
     of_concurrent_publishers_no_message_is_lost
@@ -100,6 +112,9 @@ contract! {
     outage::a_short_outage_is_bridged_and_the_unsettled_message_comes_again
     outage::a_killed_broker_loses_no_confirmed_message (RABBITMQ_KILL)
     rabbit::a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_letter
+    foreign_letters::what_the_broker_put_aside_is_listed_with_the_brokers_reason
+    foreign_letters::a_process_that_dies_with_letters_in_hand_loses_none
+    foreign_letters::a_replayed_letter_keeps_its_own_properties
     rabbit::a_queue_that_exists_with_other_arguments_is_used_as_it_is
     rabbit::deleted_queues_are_made_again
     rabbit::a_virtual_host_that_was_deleted_and_made_again_is_found_again (RABBITMQCTL)
