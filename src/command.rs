@@ -6,7 +6,7 @@ use crate::{
     conversions::{change, download, list, status},
     convert,
     error::Error,
-    manual, serve,
+    letters, manual, serve,
     terminal::Terminal,
     trial,
 };
@@ -64,6 +64,12 @@ Examples:
   audio-converter user passwd
   audio-converter user disable bob";
 
+const LETTERS: &str = "\
+Examples:
+  audio-converter dead-letters list
+  audio-converter dead-letters replay --all
+  audio-converter dead-letters drop 01890a5d-ac96-774b-bcce-b302099a8057";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Converts videos to MP3s.
@@ -92,6 +98,9 @@ enum Command {
     /// Accounts.
     #[command(subcommand, after_long_help = USERS)]
     User(user::Command),
+    /// Messages that a server has put aside, for admins.
+    #[command(subcommand, after_long_help = LETTERS)]
+    DeadLetters(letters::Command),
     /// Runs the whole system in this process.
     Serve(serve::Arguments),
     /// Shows the whole system at work on one video: starts it, converts over REST, ends it.
@@ -167,6 +176,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Error> {
         Command::Logout => login::logout(&context),
         Command::Token(command) => ended(&context, token::run(&command, &context)).await,
         Command::User(command) => ended(&context, user::run(&command, &context)).await,
+        Command::DeadLetters(command) => ended(&context, letters::run(&command, &context)).await,
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man => manual::man(),
     }

@@ -11,6 +11,7 @@ mod convert;
 mod data;
 mod embedded;
 mod error;
+mod letters;
 mod local;
 mod manual;
 mod program;

@@ -94,7 +94,8 @@ enum Stopped {
 impl Attempt {
     async fn run(self, stop: &CancellationToken) -> Ending {
         let (id, claim) = (self.record.id, self.record.claim);
-        tracing::info!(conversion.id = %id, attempt = self.record.attempt, claim, "the attempt begins");
+        let trace = self.record.trace.as_ref().map(tracing::field::display);
+        tracing::info!(conversion.id = %id, attempt = self.record.attempt, claim, traceparent = trace, "the attempt begins");
         let opened = tokio::select! {
             opened = self.open() => opened,
             () = stop.cancelled() => return interrupted(),

@@ -223,6 +223,16 @@ impl From<storage::Error> for Error {
     }
 }
 
+impl From<queue::Error> for Error {
+    fn from(error: queue::Error) -> Self {
+        match error {
+            queue::Error::NoSuchLetter => Self::NotFound,
+            queue::Error::Unavailable(cause) => Self::Unavailable(format!("messages: {cause}")),
+            error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
 impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Self {
         match error {

@@ -62,9 +62,9 @@ impl Dated for ConversionId {
 /// One page as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct List<Item> {
-    items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
     /// The cursor of the next page; null on the last one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 impl Query {

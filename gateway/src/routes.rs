@@ -5,6 +5,7 @@ mod batches;
 mod conversions;
 pub(crate) mod count;
 mod docs;
+mod letters;
 mod login;
 mod me;
 mod mp3;
@@ -48,6 +49,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(original::routes(context))
         .unify()
+        .or(letters::routes(context))
+        .unify()
         .recover(problem)
         .unify()
         .boxed()
@@ -66,7 +69,8 @@ pub(crate) fn methods(path: &str) -> &'static str {
         ["v1", "videos" | "conversions" | "users" | "tokens" | "batches"] => "GET, POST",
         ["v1", "users", _] => "GET, PATCH, DELETE",
         ["v1", "users", _, "password"] => "PUT",
-        ["v1", "tokens", _] => "DELETE",
+        ["v1", "tokens" | "dead-letters", _] => "DELETE",
+        ["v1", "dead-letters", _, "replay"] => "POST",
         ["download"] | ["v1", "conversions", _, "mp3"] => "GET, HEAD",
         _ => "GET",
     }

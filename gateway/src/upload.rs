@@ -14,8 +14,8 @@ use crate::{
     limits::{self, Share},
 };
 use domain::{
-    Conversion, ConversionId, FileName, Idempotency, NewConversion, Options, PendingKind, Video,
-    VideoId,
+    Conversion, ConversionId, FileName, Idempotency, NewConversion, Options, PendingKind,
+    TraceParent, Video, VideoId,
 };
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -35,6 +35,8 @@ pub(crate) struct Upload {
     pub(crate) name: Option<String>,
     pub(crate) options: Options,
     pub(crate) key: Option<Idempotency>,
+    /// The client's own, gone on with, or a new one.
+    pub(crate) trace: TraceParent,
     /// As declared in the head.
     pub(crate) length: Option<u64>,
     /// The content type, if the body is a form.
@@ -187,7 +189,8 @@ fn records(http: &HttpConfig, id: VideoId, blob: &Blob, upload: Upload) -> (Vide
         idempotency: upload.key,
         mp3_kept_for: http.mp3_retention,
     };
-    let conversion = Conversion::new(ConversionId::generate(), new, now);
+    let mut conversion = Conversion::new(ConversionId::generate(), new, now);
+    conversion.trace = Some(upload.trace);
     (video, conversion)
 }
 

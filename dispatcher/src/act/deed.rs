@@ -118,6 +118,7 @@ impl Dispatcher {
             conversion: Some(id),
             video_fid: record.video.to_string(),
             username: Some(record.owner.to_string()),
+            trace: record.trace.clone(),
         };
         self.queue.publish(&Message::Video(message)).await?;
         self.change(id, &Change::Announced).await.map(drop)
@@ -137,6 +138,7 @@ impl Dispatcher {
             mp3_fid: mp3.id.to_string(),
             username: record.owner.to_string(),
             name: record.name.to_string(),
+            trace: record.trace.clone(),
         };
         self.queue.publish(&Message::Mp3(message)).await?;
         self.change(id, &Change::Published).await?;

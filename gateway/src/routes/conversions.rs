@@ -14,7 +14,8 @@ use crate::{
     watch,
 };
 use domain::{
-    Change, Conversion, ConversionId, Idempotency, NewConversion, Options, Preset, State, Video,
+    Change, Conversion, ConversionId, Idempotency, NewConversion, Options, Preset, State,
+    TraceParent, Video,
 };
 use headers::{ContentType, ETag, HeaderMapExt, IfNoneMatch};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
@@ -153,7 +154,8 @@ async fn start(
     }
     let mp3_kept_for = context.http.mp3_retention;
     let new = NewConversion { video, role: identity.role, options, idempotency, mp3_kept_for };
-    let conversion = Conversion::new(ConversionId::generate(), new, now);
+    let mut conversion = Conversion::new(ConversionId::generate(), new, now);
+    conversion.trace = Some(TraceParent::generate());
     if let Some(Idempotency { key }) = &conversion.idempotency
         && let Some(first) = context.storage.conversion_of_key(&identity.user, key).await?
     {

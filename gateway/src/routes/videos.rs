@@ -11,7 +11,7 @@ use crate::{
     upload::{self, Upload},
     view::{ConversionView, PresetName, VideoView, location},
 };
-use domain::{Conversion, Options, Preset, Video};
+use domain::{Conversion, Options, Preset, TraceParent, Video};
 use headers::{ContentLength, HeaderMapExt};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -109,9 +109,16 @@ pub(super) async fn parse(
         name: wish.name.or_else(|| disposition::file_name(disposition?.as_bytes())),
         options: Options { preset, allow_truncated },
         key: idempotency::key(headers)?,
+        trace: trace(headers),
         length: headers.typed_get::<ContentLength>().map(|length| length.0),
         form: content_type.filter(is_form).map(str::to_owned),
     })
+}
+
+/// The trace that the client has begun, or a new one.
+pub(super) fn trace(headers: &HeaderMap) -> TraceParent {
+    let theirs = headers.get("traceparent").and_then(|text| text.to_str().ok()?.parse().ok());
+    theirs.map_or_else(TraceParent::generate, |trace: TraceParent| trace.continued())
 }
 
 /// The answer to whoever has started a conversion.

@@ -10,6 +10,7 @@ mod cors;
 mod description;
 mod http;
 mod idempotency;
+mod letters;
 mod lifetimes;
 mod limits;
 mod mp3;

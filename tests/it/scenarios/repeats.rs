@@ -98,6 +98,7 @@ pub(super) async fn the_same_message_three_times_makes_one_job(stack: &mut Stack
         conversion: Some(accepted[0].id.parse()?),
         video_fid: record["video"].as_str().context("a video")?.to_owned(),
         username: Some("ada".to_owned()),
+        trace: None,
     });
     if let Stack::Embedded(server) = stack {
         server.stop().await?;

@@ -24,6 +24,8 @@ pub(super) const CONVERSION: &str = "audio-converter.dev/conversion";
 pub(super) const ATTEMPT: &str = "audio-converter.dev/attempt";
 /// The batch that its conversion is part of, as a label.
 const BATCH: &str = "audio-converter.dev/batch";
+/// The trace that began with the upload, as an annotation.
+const TRACE: &str = "audio-converter.dev/traceparent";
 /// Of everything in the spec, so that a Job of our name but not of our making is seen.
 pub(super) const SPEC_HASH: &str = "audio-converter.dev/spec-hash";
 
@@ -120,7 +122,9 @@ fn annotations(record: &Conversion) -> BTreeMap<String, String> {
         ("audio-converter.dev/video", record.video.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .into_iter()
+    .chain(record.trace.iter().map(|trace| (TRACE.to_owned(), trace.to_string())))
+    .collect()
 }
 
 /// The text itself where it may be a label, else a hash of it.

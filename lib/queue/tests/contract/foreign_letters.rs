@@ -6,7 +6,7 @@ use crate::{
 };
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions},
+    options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable},
 };
 use queue::{Message, Queue, Topic};
@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 async fn publish(backend: &Backend, queue: &str, body: &str, properties: BasicProperties) {
     let properties = properties.with_delivery_mode(2);
     let options = BasicPublishOptions::default();
+    // Or it may not have arrived when the broker is asked over another connection.
+    backend.channel().confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     let sending = backend.channel().basic_publish(
         "".into(),
         queue.into(),
