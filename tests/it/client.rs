@@ -88,6 +88,15 @@ impl Client {
         Ok(answer.json().await?)
     }
 
+    /// Waits until an attempt is in the middle of its work.
+    pub(crate) async fn at_work(&self, id: &str) -> Result {
+        wait::until_true(&format!("conversion {id} to be at work"), LONG, async || {
+            let record = self.conversion(id).await?;
+            Ok(record["state"] == "running" && record["progress"].is_number())
+        })
+        .await
+    }
+
     /// The conversion once it is final.
     pub(crate) async fn finished(&self, id: &str) -> Result<Value> {
         wait::until(&format!("conversion {id} to end"), LONG, async || {

@@ -1,10 +1,13 @@
 //! The scenarios. Each is one story, told to both stacks unless it can only happen on one.
 
 mod bad_input;
+mod connections;
 mod deaths;
 mod faults;
+mod jobs;
 mod operators;
 mod original;
+mod parts;
 mod repeats;
 mod uploads;
 
@@ -28,7 +31,18 @@ pub(crate) struct Scenario {
     pub(crate) test: for<'a> fn(&'a mut Stack) -> LocalBoxFuture<'a, Result>,
 }
 
-const USUAL: Settings = Settings { max_jobs: 3, job_ttl_seconds: 600, max_upload_bytes: 64 << 20 };
+const USUAL: Settings = Settings {
+    max_jobs: 3,
+    job_ttl_seconds: 600,
+    max_upload_bytes: 64 << 20,
+    pending_limit_seconds: 300,
+    memory_mib: 512,
+    image: None,
+    proxied: false,
+    breakable: false,
+};
+const PROXIED: Settings = Settings { proxied: true, ..USUAL };
+const BREAKABLE: Settings = Settings { breakable: true, ..USUAL };
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident $(, $field:ident: $value:expr)* ;)*) => {
@@ -51,8 +65,12 @@ const USUALLY: Scenario = Scenario {
 };
 
 scenarios! {
+    parts::rabbitmq_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
+    parts::mongod_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
+    parts::the_api_server_is_away_for_30_s, only: Some(Which::Cluster), settings: BREAKABLE;
+    parts::kubelet_and_mariadb_are_away_for_a_minute, only: Some(Which::Cluster), settings: BREAKABLE;
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
-    deaths::the_dispatcher_is_killed_ten_times;
+    deaths::the_dispatcher_is_killed_at_thirty_random_moments, only: Some(Which::Cluster);
     deaths::a_killed_converter_is_replaced_within_20_s;
     deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);
     deaths::messages_lost_while_the_server_is_down, only: Some(Which::Embedded);
@@ -62,6 +80,17 @@ scenarios! {
     faults::every_child_is_started_twice, only: Some(Which::Embedded);
     faults::the_disk_is_full_at_random_moments, only: Some(Which::Embedded), own_mounts: true;
     faults::the_power_is_cut_twenty_times, only: Some(Which::Embedded);
+    jobs::jobs_and_pods_are_deleted, only: Some(Which::Cluster);
+    jobs::memory_runs_out, only: Some(Which::Cluster),
+        settings: Settings { memory_mib: 16, ..USUAL };
+    jobs::a_stopped_attempt_goes_on_after_the_sweeper, only: Some(Which::Cluster);
+    jobs::an_image_cannot_be_pulled, only: Some(Which::Cluster),
+        settings: Settings { image: Some("localhost/no-such-image:1"), pending_limit_seconds: 4, ..USUAL };
+    jobs::a_message_after_the_jobs_ttl_makes_no_job, only: Some(Which::Cluster),
+        settings: Settings { job_ttl_seconds: 2, ..USUAL };
+    connections::uploads_need_no_broker, only: Some(Which::Cluster), settings: PROXIED;
+    connections::any_connection_is_cut_slowed_or_reset, only: Some(Which::Cluster), settings: PROXIED;
+    connections::answers_are_lost_after_the_deed, only: Some(Which::Cluster), settings: PROXIED;
     repeats::every_attempt_is_started_twice;
     repeats::the_same_message_three_times_makes_one_job;
     repeats::one_idempotency_key_makes_one_conversion;

@@ -2,6 +2,8 @@
 
 pub(crate) mod cluster;
 pub(crate) mod embedded;
+pub(crate) mod links;
+pub(crate) mod site;
 
 use crate::{Result, client::Client, process::output_of, process::program};
 use cluster::Cluster;
@@ -37,6 +39,16 @@ pub(crate) struct Settings {
     pub(crate) job_ttl_seconds: u32,
     /// Longest video.
     pub(crate) max_upload_bytes: u64,
+    /// Seconds that a Job may take to start.
+    pub(crate) pending_limit_seconds: u32,
+    /// Memory of one Job.
+    pub(crate) memory_mib: u32,
+    /// Another image than the converter's.
+    pub(crate) image: Option<&'static str>,
+    /// Whether there is a proxy before each part (on a cluster).
+    pub(crate) proxied: bool,
+    /// Whether parts of the cluster itself are stopped: then it is the breakable one.
+    pub(crate) breakable: bool,
 }
 
 /// A running system with one data store of its own.
@@ -45,18 +57,6 @@ pub(crate) enum Stack {
     Embedded(Embedded),
     /// See [`Which`].
     Cluster(Cluster),
-}
-
-/// Why this stack cannot run here, if so.
-pub(crate) fn absent(which: Which) -> Option<String> {
-    let missing = |name: &&str| std::env::var(name).is_err();
-    let needed = ["KUBECONFIG", "MONGODB_URL", "AMQP_URL", "MYSQL_URL", "CONVERTER_IMAGE"];
-    match which {
-        Which::Embedded => None,
-        Which::Cluster => {
-            needed.iter().find(|name| missing(name)).map(|name| format!("{name} is not set"))
-        }
-    }
 }
 
 macro_rules! on {
@@ -75,6 +75,14 @@ impl Stack {
             Which::Embedded => Self::Embedded(Embedded::start(settings).await?),
             Which::Cluster => Self::Cluster(Cluster::start(settings).await?),
         })
+    }
+
+    /// The cluster, in a scenario that is told to no other stack.
+    pub(crate) fn cluster(&self) -> Result<&Cluster> {
+        match self {
+            Self::Cluster(cluster) => Ok(cluster),
+            Self::Embedded(_) => anyhow::bail!("a story of the cluster"),
+        }
     }
 
     /// Where the gateway is.

@@ -1,4 +1,5 @@
-//! Waiting for a condition, with a limit and a word about what was waited for.
+//! Waiting for a condition, with a limit and a word about what was waited for. A fault that lasts for
+//! a time, or comes at a random moment, is the one thing that waits for no condition.
 
 use crate::Result;
 use std::time::{Duration, Instant};
@@ -30,4 +31,9 @@ pub(crate) async fn until_true(
     mut ask: impl AsyncFnMut() -> Result<bool>,
 ) -> Result {
     until(what, limit, async || Ok(ask().await?.then_some(()))).await
+}
+
+/// The length of a fault, or the time until the next one.
+pub(crate) async fn pause(length: Duration) {
+    tokio::time::interval_at(tokio::time::Instant::now() + length, Duration::MAX).tick().await;
 }

@@ -52,7 +52,18 @@ pub(super) async fn login_at_auth(
         StatusCode::UNAUTHORIZED => Err(Error::BadCredentials),
         StatusCode::BAD_REQUEST => Err(Error::bad_request("the credentials cannot be read")),
         StatusCode::TOO_MANY_REQUESTS => Err(Error::Throttled(wait)),
-        StatusCode::SERVICE_UNAVAILABLE => Err(Error::Busy),
+        StatusCode::SERVICE_UNAVAILABLE => Err(put_off(reply).await),
         status => Err(Error::Unavailable(format!("auth answered {status}"))),
+    }
+}
+
+/// Many log in at once, or auth does not reach the accounts: its answer says which.
+async fn put_off(reply: reqwest::Response) -> Error {
+    let problem = auth::short(reply, LONGEST_TOKEN).await.unwrap_or_default();
+    let problem: serde_json::Value = serde_json::from_slice(&problem).unwrap_or_default();
+    if problem["code"] == "busy" {
+        Error::Busy
+    } else {
+        Error::Unavailable("auth cannot reach the accounts".to_owned())
     }
 }

@@ -5,31 +5,40 @@ use crate::{
     client::LONG,
     clips,
     judge::{Accepted, one_mp3_each, upload_all},
+    leftovers::only_what_was_accepted,
     process::{output_of, with_environment},
     stack::Stack,
-    wait,
+    wait::{self, pause},
 };
 use anyhow::{Context, ensure};
+use futures::future::try_join_all;
 use std::{
     process::Command,
     time::{Duration, Instant},
 };
 
-pub(super) async fn the_dispatcher_is_killed_ten_times(stack: &mut Stack) -> Result {
+pub(super) async fn the_dispatcher_is_killed_at_thirty_random_moments(stack: &mut Stack) -> Result {
     let user = stack.user("ada").await?;
     let mut uploads = Vec::new();
-    for n in 0..6 {
-        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 20.0)?));
+    for n in 0..10 {
+        let (user, clip) = (user.clone(), clips::clip(stack.folder(), 300 + 100 * n, 20.0)?);
+        uploads.push(async move {
+            pause(Duration::from_millis(1500) * n).await;
+            let id = user.upload(&clip).await?;
+            anyhow::Ok(Accepted { client: user, id, clip })
+        });
     }
     let killing = async {
-        for _ in 0..10 {
-            pause_up_to(Duration::from_millis(1500)).await;
+        for _ in 0..30 {
+            // The faults must not always hit the same line.
+            pause(Duration::from_millis(1500).mul_f64(rand::random())).await;
             stack.kill_dispatcher().await?;
         }
         Ok(())
     };
-    let (accepted, ()) = tokio::try_join!(upload_all(uploads), killing)?;
-    one_mp3_each(stack, &accepted).await
+    let (accepted, ()) = tokio::try_join!(try_join_all(uploads), killing)?;
+    one_mp3_each(stack, &accepted).await?;
+    only_what_was_accepted(stack.cluster()?, &accepted).await
 }
 
 pub(super) async fn a_killed_converter_is_replaced_within_20_s(stack: &mut Stack) -> Result {
@@ -109,10 +118,4 @@ async fn converter_of(id: &str) -> Result<i32> {
     })
     .await
     .context("is this machine the node?")
-}
-
-/// A moment of random length: the faults must not always hit the same line.
-async fn pause_up_to(limit: Duration) {
-    let moment = limit.mul_f64(rand::random());
-    tokio::time::interval_at(tokio::time::Instant::now() + moment, limit).tick().await;
 }

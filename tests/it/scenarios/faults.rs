@@ -7,6 +7,7 @@ use crate::{
     process::{children_of, output_of, program, with_environment},
     stack::{Stack, embedded::Embedded},
     told::{Told, alter, python},
+    wait::pause,
 };
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
@@ -253,9 +254,4 @@ fn embedded(stack: &mut Stack) -> Result<&mut Embedded> {
         Stack::Embedded(server) => Ok(server),
         Stack::Cluster(_) => anyhow::bail!("a story of one machine"),
     }
-}
-
-/// The faults must not always hit the same line.
-async fn pause(length: Duration) {
-    tokio::time::interval_at(tokio::time::Instant::now() + length, Duration::MAX).tick().await;
 }

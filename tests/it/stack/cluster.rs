@@ -2,7 +2,7 @@
 //!
 //! Each stack has a namespace, a database, a virtual host and an account database of its own.
 
-use super::{Settings, distinct, free_port, take_events};
+use super::{Settings, distinct, free_port, links::Links, site::Site, take_events};
 use crate::{
     Result,
     process::{Process, bound_to_this_thread, output_of},
@@ -13,10 +13,9 @@ use mongodb::bson::doc;
 use queue::{Mp3Message, Queue};
 use serde_json::Value;
 use std::{
-    env,
     io::BufReader,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, Stdio},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -27,45 +26,50 @@ pub(crate) struct Cluster {
     pub(super) folder: TempDir,
     /// Name of the namespace, the databases and the virtual host.
     pub(crate) name: String,
+    /// Where everything behind the services is, without proxies.
+    pub(crate) site: Site,
+    links: Option<Links>,
+    /// What the dispatcher is told, from its next start on.
+    pub(crate) dispatcher_settings: Vec<(&'static str, String)>,
     dispatcher: Process,
     others: Vec<Process>,
-    settings: Settings,
-    accounts: String,
 }
 
 impl Cluster {
     pub(super) async fn start(settings: &Settings) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let name = format!("it-{:08x}", rand::random::<u32>());
-        make_places(&name)?;
-        let accounts = format!("{}/{}", env::var("MYSQL_URL")?, database(&name));
+        let site = if settings.breakable { Site::breakable()? } else { Site::ordinary()? };
+        site.make_places(&name)?;
         let (auth_port, port) = (free_port()?, free_port()?);
-        let auth = [
-            ("AUTH_LISTEN", format!("127.0.0.1:{auth_port}")),
-            ("AUTH_DATABASE_URL", accounts.clone()),
-        ];
-        let gateway = [
-            ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
-            ("GATEWAY_AUTH_URL", format!("http://127.0.0.1:{auth_port}")),
-            ("GATEWAY_MAX_UPLOAD_BYTES", settings.max_upload_bytes.to_string()),
-            ("STORAGE_URL", storage_url(&name)?),
-            ("QUEUE_URL", queue_url(&name)?),
-        ];
-        let others = vec![
-            Process::start("auth", &[], &auth, folder.path())?,
-            Process::start("gateway", &[], &gateway, folder.path())?,
-        ];
-        let dispatcher = dispatch(&name, settings, folder.path())?;
-        let url = format!("http://127.0.0.1:{port}");
+        let links = match settings.proxied {
+            true => Some(Links::start(&site, auth_port, port, folder.path())?),
+            false => None,
+        };
+        let seen = links.as_ref().map_or_else(|| Ok(site.clone()), |it| it.before(&site))?;
+        let others =
+            start_others(&seen, links.as_ref(), &name, settings, folder.path(), [auth_port, port])?;
+        let mongodb =
+            links.as_ref().map_or_else(|| Ok(site.mongodb.clone()), |it| it.for_pods(&site))?;
+        let for_pods = Site { mongodb, ..site.clone() }.storage_url(&name);
+        let dispatcher_settings = dispatcher_settings(&seen, &name, settings, for_pods);
+        let dispatcher = Process::start("dispatcher", &[], &dispatcher_settings, folder.path())?;
+        let place =
+            links.as_ref().map_or_else(|| ([127, 0, 0, 1], port).into(), |it| it.gateway.address());
+        let url = format!("http://{place}");
         let mut stack =
-            Self { url, folder, name, dispatcher, others, settings: *settings, accounts };
+            Self { url, folder, name, site, links, dispatcher_settings, dispatcher, others };
         stack.answers(auth_port).await?;
         Ok(stack)
     }
 
+    /// The proxies of a stack that has them.
+    pub(crate) fn links(&self) -> Result<&Links> {
+        self.links.as_ref().context("a stack without proxies")
+    }
+
     async fn answers(&mut self, auth_port: u16) -> Result {
-        let urls =
-            [format!("http://127.0.0.1:{auth_port}/healthz"), format!("{}/healthz", self.url)];
+        let urls = [format!("{}/healthz", auth_url(auth_port)), format!("{}/healthz", self.url)];
         wait::until_true("the services to answer", Duration::from_secs(60), async || {
             self.others.iter_mut().try_for_each(Process::must_run)?;
             for url in &urls {
@@ -79,20 +83,21 @@ impl Cluster {
     }
 
     pub(super) fn accounts_url(&self) -> String {
-        self.accounts.clone()
+        self.site.accounts_url(&self.name)
     }
 
     pub(crate) fn storage_url(&self) -> String {
-        storage_url(&self.name).unwrap_or_default()
+        self.site.storage_url(&self.name)
     }
 
     pub(super) fn queue_url(&self) -> String {
-        queue_url(&self.name).unwrap_or_default()
+        self.site.queue_url(&self.name)
     }
 
     pub(super) async fn kill_dispatcher(&mut self) -> Result {
         self.dispatcher.kill();
-        self.dispatcher = dispatch(&self.name, &self.settings, self.folder.path())?;
+        let (settings, folder) = (&self.dispatcher_settings, self.folder.path());
+        self.dispatcher = Process::start("dispatcher", &[], settings, folder)?;
         Ok(())
     }
 
@@ -115,13 +120,21 @@ impl Cluster {
 
     /// Deletes the virtual host with every queue and message in it, and makes it anew.
     pub(crate) fn wipe_broker(&self) -> Result {
-        rabbitmqctl(&["delete_vhost", &self.name])?;
-        make_vhost(&self.name)
+        self.site.rabbitmqctl(&["delete_vhost", &self.name])?;
+        self.site.make_vhost(&self.name)
     }
 
     /// kubectl in this stack's namespace.
     pub(crate) fn kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String> {
-        output_of(Command::new("kubectl").args(["-n", &self.name]).args(arguments), input)
+        output_of(self.site.kubectl().args(["-n", &self.name]).args(arguments), input)
+    }
+
+    /// How many messages lie in a queue of this stack.
+    pub(crate) fn messages(&self, queue: &str) -> Result<usize> {
+        let all = ["-q", "-p", &self.name, "list_queues", "name", "messages"];
+        let listed = self.site.rabbitmqctl(&all)?;
+        let count = listed.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t'));
+        Ok(count.with_context(|| format!("no queue {queue} in {listed}"))?.trim().parse()?)
     }
 
     /// Names of all Jobs.
@@ -136,6 +149,7 @@ impl Cluster {
         mut see: impl FnMut(&str, &Value) + Send + 'static,
     ) -> Result<Watch> {
         let mut command = bound_to_this_thread(Path::new("kubectl"));
+        command.env("KUBECONFIG", &self.site.kubeconfig);
         command.args([
             "-n",
             &self.name,
@@ -170,17 +184,7 @@ impl Cluster {
     pub(super) async fn end(mut self) {
         self.dispatcher.kill();
         self.others.iter_mut().for_each(Process::kill);
-        let gone = async {
-            let client = mongodb::Client::with_uri_str(self.storage_url()).await?;
-            client.default_database().context("a database")?.drop().await?;
-            rabbitmqctl(&["delete_vhost", &self.name])?;
-            sql(&format!("DROP DATABASE {}", database(&self.name)))?;
-            output_of(
-                Command::new("kubectl").args(["delete", "namespace", &self.name, "--wait=false"]),
-                None,
-            )
-        };
-        if let Err(error) = gone.await {
+        if let Err(error) = self.site.remove_places(&self.name).await {
             eprintln!("{error:#}");
         }
     }
@@ -202,54 +206,56 @@ impl Drop for Watch {
     }
 }
 
-fn dispatch(name: &str, settings: &Settings, folder: &Path) -> Result<Process> {
-    let environment = [
-        ("STORAGE_URL", storage_url(name)?),
-        ("QUEUE_URL", queue_url(name)?),
+/// auth's address.
+pub(super) fn auth_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// auth and the gateway, which find everything where `seen` says.
+fn start_others(
+    seen: &Site,
+    links: Option<&Links>,
+    name: &str,
+    settings: &Settings,
+    folder: &Path,
+    [auth_port, port]: [u16; 2],
+) -> Result<Vec<Process>> {
+    let auth = [
+        ("AUTH_LISTEN", format!("127.0.0.1:{auth_port}")),
+        ("AUTH_DATABASE_URL", seen.accounts_url(name)),
+    ];
+    let for_gateway = links.map(|links| format!("http://{}", links.auth.address()));
+    let gateway = [
+        ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
+        ("GATEWAY_AUTH_URL", for_gateway.unwrap_or_else(|| auth_url(auth_port))),
+        ("GATEWAY_MAX_UPLOAD_BYTES", settings.max_upload_bytes.to_string()),
+        ("STORAGE_URL", seen.storage_url(name)),
+        ("QUEUE_URL", seen.queue_url(name)),
+    ];
+    Ok(vec![
+        Process::start("auth", &[], &auth, folder)?,
+        Process::start("gateway", &[], &gateway, folder)?,
+    ])
+}
+
+fn dispatcher_settings(
+    seen: &Site,
+    name: &str,
+    settings: &Settings,
+    for_pods: String,
+) -> Vec<(&'static str, String)> {
+    let image = settings.image.map_or_else(|| seen.image.clone(), str::to_owned);
+    vec![
+        ("KUBECONFIG", seen.kubeconfig.clone()),
+        ("STORAGE_URL", seen.storage_url(name)),
+        ("QUEUE_URL", seen.queue_url(name)),
         ("DISPATCHER_NAMESPACE", name.to_owned()),
         ("DISPATCHER_MAX_JOBS", settings.max_jobs.to_string()),
         ("DISPATCHER_JOB_TTL_SECONDS", settings.job_ttl_seconds.to_string()),
+        ("DISPATCHER_PENDING_LIMIT_SECONDS", settings.pending_limit_seconds.to_string()),
+        ("CONVERTER_IMAGE", image),
+        ("CONVERTER_STORAGE_URL", for_pods),
+        ("CONVERTER_MEMORY_MIB", settings.memory_mib.to_string()),
         ("LOG", "info,dispatcher=debug".to_owned()),
-    ];
-    Process::start("dispatcher", &[], &environment, folder)
-}
-
-fn make_places(name: &str) -> Result {
-    output_of(Command::new("kubectl").args(["create", "namespace", name]), None)?;
-    sql(&format!("CREATE DATABASE {} CHARACTER SET utf8mb4", database(name)))?;
-    make_vhost(name)
-}
-
-fn make_vhost(name: &str) -> Result {
-    rabbitmqctl(&["add_vhost", name])?;
-    let amqp: reqwest::Url = env::var("AMQP_URL")?.parse()?;
-    rabbitmqctl(&["set_permissions", "-p", name, amqp.username(), ".*", ".*", ".*"])
-}
-
-fn rabbitmqctl(arguments: &[&str]) -> Result {
-    let tool = env::var("RABBITMQCTL")
-        .map_or_else(|_| PathBuf::from("tests/cluster/rabbitmqctl"), PathBuf::from);
-    output_of(Command::new(tool).args(arguments), None).map(drop)
-}
-
-fn sql(statement: &str) -> Result {
-    let url: reqwest::Url = env::var("MYSQL_URL")?.parse()?;
-    let mut mariadb = Command::new("mariadb");
-    mariadb
-        .args(["--no-defaults", "--protocol=tcp", "--host", url.host_str().unwrap_or_default()])
-        .args(["--port", &url.port().unwrap_or(3306).to_string(), "--user", url.username()])
-        .env("MYSQL_PWD", url.password().unwrap_or_default());
-    output_of(&mut mariadb, Some(statement)).map(drop)
-}
-
-fn database(name: &str) -> String {
-    name.replace('-', "_")
-}
-
-fn storage_url(name: &str) -> Result<String> {
-    Ok(format!("{}/{}", env::var("MONGODB_URL")?, database(name)))
-}
-
-fn queue_url(name: &str) -> Result<String> {
-    Ok(format!("{}/{name}", env::var("AMQP_URL")?))
+    ]
 }
