@@ -56,7 +56,7 @@ pub(crate) enum Stack {
     /// See [`Which`].
     Embedded(Embedded),
     /// See [`Which`].
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 macro_rules! on {
@@ -73,7 +73,7 @@ impl Stack {
     pub(crate) async fn start(which: Which, settings: &Settings) -> Result<Self> {
         Ok(match which {
             Which::Embedded => Self::Embedded(Embedded::start(settings).await?),
-            Which::Cluster => Self::Cluster(Cluster::start(settings).await?),
+            Which::Cluster => Self::Cluster(Box::new(Cluster::start(settings).await?)),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Jobs and their pods are watched, never polled; a watch that breaks is listed anew and until then
 //! keeps what it knew, so a failed list is never read as "nothing runs".
 
+mod backoff;
 mod event;
 mod job;
 mod phase;
@@ -10,6 +11,7 @@ mod phase;
 pub use job::JobConfig;
 
 use super::{Error, Job, Note};
+use backoff::Growing;
 use domain::Conversion;
 use futures::StreamExt;
 use job::{SELECTOR, SPEC_HASH, identity};
@@ -153,7 +155,7 @@ where
     K::DynamicType: Eq + Hash + Clone + Default,
 {
     let (reader, writer) = reflector::store();
-    let events = watcher(api, watcher::Config::default().labels(SELECTOR)).default_backoff();
+    let events = watcher(api, watcher::Config::default().labels(SELECTOR)).backoff(Growing::new());
     let mut events = Box::pin(events.reflect(writer).take_until(token.cancelled_owned()));
     tokio::spawn(async move {
         let mut broken = false;

@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use futures::{StreamExt, stream};
-use reqwest::{Body, Method, StatusCode};
+use reqwest::{Body, StatusCode};
 use serde_json::Value;
 use std::{
     ops::Range,
@@ -60,7 +60,7 @@ pub(super) async fn mongod_is_killed_thrice(stack: &mut Stack) -> Result {
         anyhow::Ok(rest)
     };
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let body = stream::iter([Ok(first)]).chain(stream::once(async { receiver.await }));
+    let body = stream::iter([Ok(first)]).chain(stream::once(receiver));
     let upload = user.post_video("film.mp4", Body::wrap_stream(body), "one-key");
     let (answer, rest) = tokio::join!(upload, async { killed.await.map(|rest| sender.send(rest)) });
     rest?.ok();
@@ -133,10 +133,9 @@ pub(super) async fn kubelet_and_mariadb_are_away_for_a_minute(stack: &mut Stack)
     }
     let list: Value = user.get("/v1/conversions").await?.json().await?;
     ensure!(list["items"].as_array().is_some_and(|all| all.len() == 5), "{list}");
-    let login = user.request(Method::POST, "/login").basic_auth("ada", Some("?")).send().await?;
-    ensure!(login.status() == StatusCode::SERVICE_UNAVAILABLE, "{}", login.status());
-    let problem: Value = login.json().await?;
-    ensure!(problem["code"] == "unavailable" && problem["detail"].is_string(), "{problem}");
+    let login = Client::sign_in(stack.url(), "ada", "ada's long password").await;
+    let told = login.err().context("a login without the accounts")?.to_string();
+    ensure!(told.contains("503") && told.contains("\"code\":\"unavailable\""), "{told}");
     pause(Duration::from_secs(60).saturating_sub(away.elapsed())).await;
     cluster.site.part("start", "mariadb")?;
     cluster.site.part("start", "kubelet")?;
