@@ -1,4 +1,7 @@
-//! What `serve` costs while nothing happens: before any work, and a minute after some.
+//! What `serve` costs while nothing happens: before any work, and a minute after some. The same of
+//! the three services on a cluster, where one is given.
+
+mod cluster;
 
 use crate::{Result, report::Row, server::Server, upload};
 use std::{thread, time::Duration};
@@ -17,10 +20,13 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     let worked = server.resident_mb()?;
     let before = server.wake_ups()?;
     thread::sleep(Duration::from_secs(10));
-    let wake_ups = server.wake_ups()? - before;
-    Ok(vec![
+    let wake_ups = server.wake_ups()?.since(&before);
+    drop(server);
+    let mut rows = vec![
         Row::of_limit("idle serve, fresh", fresh, LIMIT_MB, "MB"),
         Row::of_limit("idle serve, 60 s after 20 logins and 1 GB", worked, LIMIT_MB, "MB"),
         Row::of_limit("idle serve: wake-ups in 10 s", wake_ups, 20.0, ""),
-    ])
+    ];
+    rows.extend(cluster::measure()?);
+    Ok(rows)
 }

@@ -5,6 +5,8 @@ use anyhow::Context;
 use reqwest::Client;
 use serde_json::Value;
 use std::{
+    collections::HashMap,
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader},
     path::PathBuf,
@@ -101,15 +103,8 @@ impl Server {
     }
 
     /// How often its threads have gone to sleep and been woken.
-    pub(crate) fn wake_ups(&self) -> Result<f64> {
-        let mut sum = 0.0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let status = fs::read_to_string(thread?.path().join("status"))?;
-            let mut lines = status.lines();
-            let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            sum += line.context("a count")?.trim().parse::<f64>()?;
-        }
-        Ok(sum)
+    pub(crate) fn wake_ups(&self) -> Result<WakeUps> {
+        WakeUps::of(self.child.id())
     }
 
     /// The folder with its data.
@@ -133,10 +128,41 @@ impl Server {
     }
 
     fn status(&self, field: &str) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a field")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024.0 / 1e6)
+        status_mb(self.child.id(), field)
+    }
+}
+
+/// A field of `/proc/ID/status` in MB.
+pub(crate) fn status_mb(process: u32, field: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a field")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024.0 / 1e6)
+}
+
+/// How often each thread of a process has been woken so far.
+pub(crate) struct WakeUps(HashMap<OsString, u64>);
+
+impl WakeUps {
+    pub(crate) fn of(process: u32) -> Result<Self> {
+        let mut threads = HashMap::new();
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let thread = thread?;
+            // One that ends meanwhile is not looked at.
+            let Ok(status) = fs::read_to_string(thread.path().join("status")) else { continue };
+            let mut lines = status.lines();
+            let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            threads.insert(thread.file_name(), line.context("a count")?.trim().parse()?);
+        }
+        Ok(Self(threads))
+    }
+
+    /// How many have come since `earlier`. A thread that has ended takes its count along, so what it
+    /// did in between is left out.
+    pub(crate) fn since(&self, earlier: &Self) -> f64 {
+        let before = |thread| earlier.0.get(thread).copied().unwrap_or_default();
+        let each = self.0.iter().map(|(thread, count)| count.saturating_sub(before(thread)));
+        each.sum::<u64>() as f64
     }
 }
 

@@ -57,10 +57,10 @@ impl Kubernetes {
         let client = Client::try_default().await.map_err(unavailable)?;
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
         let changed = Arc::new(Notify::new());
-        let jobs = watch(api.clone(), changed.clone(), token.clone());
+        let jobs = watch(api.clone(), trim_job, changed.clone(), token.clone());
         let events = Api::namespaced(client.clone(), &config.namespace);
-        let pods =
-            watch(Api::namespaced(client, &config.namespace), changed.clone(), token.clone());
+        let pods = Api::namespaced(client, &config.namespace);
+        let pods = watch(pods, trim_pod, changed.clone(), token.clone());
         jobs.wait_until_ready().await.map_err(unavailable)?;
         pods.wait_until_ready().await.map_err(unavailable)?;
         Ok(Self { config, api, events, jobs, pods, changed })
@@ -148,14 +148,33 @@ fn unavailable(error: impl std::error::Error) -> Error {
     Error::Unavailable(format!("{error}{cause}"))
 }
 
+/// What nobody here reads is most of an object, and would stay in memory until its TTL.
+fn trim_job(job: &mut KubeJob) {
+    job.metadata.managed_fields = None;
+    job.metadata.annotations = None;
+    job.spec = None;
+}
+
+fn trim_pod(pod: &mut Pod) {
+    pod.metadata.managed_fields = None;
+    pod.metadata.annotations = None;
+    pod.spec = None;
+}
+
 /// Keeps a copy of all objects with our label up to date, and rings at each change.
-fn watch<K>(api: Api<K>, changed: Arc<Notify>, token: CancellationToken) -> Store<K>
+fn watch<K>(
+    api: Api<K>,
+    trim: fn(&mut K),
+    changed: Arc<Notify>,
+    token: CancellationToken,
+) -> Store<K>
 where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone + Default,
 {
     let (reader, writer) = reflector::store();
-    let events = watcher(api, watcher::Config::default().labels(SELECTOR)).backoff(Growing::new());
+    let events = watcher(api, watcher::Config::default().labels(SELECTOR));
+    let events = events.backoff(Growing::new()).modify(trim);
     let mut events = Box::pin(events.reflect(writer).take_until(token.cancelled_owned()));
     tokio::spawn(async move {
         let mut broken = false;
