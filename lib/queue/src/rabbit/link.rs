@@ -11,6 +11,9 @@ use tokio::time;
 /// Seconds of silence after which either side gives the other up. A dead peer is noticed within
 /// twice that; proxies between us cut idle connections at 60 s or more.
 const HEARTBEAT: u16 = 20;
+/// Bytes of a frame. lapin keeps room for 64 of them per connection: 8 MiB at the broker's 128 KiB,
+/// 1 MiB at this. Our messages are small; larger ones take more frames.
+const FRAME_MAX: u32 = 16 << 10;
 /// For TCP and TLS; lapin itself would wait for as long as the kernel does, about two minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the AMQP handshake too. lapin cannot give up a handshake, so that each one given up here keeps
@@ -37,9 +40,10 @@ impl Backoff {
     }
 }
 
-/// The address with our heartbeat, unless it names another.
+/// The address with our heartbeat and frame size, unless it names others.
 pub(super) fn tuned(mut uri: AMQPUri) -> AMQPUri {
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    uri.query.frame_max.get_or_insert(FRAME_MAX);
     uri
 }
 
