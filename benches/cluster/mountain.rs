@@ -53,7 +53,10 @@ async fn rounds(place: &Place, watch: &mut Watch) -> Result<(f64, f64)> {
     for _ in 0..ROUNDS {
         let id = cancel_one(place).await?;
         let start = Instant::now();
-        place.queue.publish(&Message::Control(ControlMessage { conversion: id })).await?;
+        place
+            .queue
+            .publish(&Message::Control(ControlMessage { conversion: Some(id), trace: None }))
+            .await?;
         times.push((watch.created(None).await?.at - start).as_secs_f64() * 1000.0);
     }
     Ok((median(times), list_calls()? - before))

@@ -102,6 +102,7 @@ pub(crate) async fn publish(place: &Place, record: &Conversion) -> Result {
         conversion: Some(record.id),
         video_fid: record.video.to_string(),
         username: Some(record.owner.to_string()),
+        trace: None,
     };
     Ok(place.queue.publish(&Message::Video(message)).await?)
 }

@@ -54,7 +54,7 @@ pub(crate) struct Settings {
 /// A running system with one data store of its own.
 pub(crate) enum Stack {
     /// See [`Which`].
-    Embedded(Embedded),
+    Embedded(Box<Embedded>),
     /// See [`Which`].
     Cluster(Box<Cluster>),
 }
@@ -72,7 +72,7 @@ impl Stack {
     /// Starts everything and waits until it answers.
     pub(crate) async fn start(which: Which, settings: &Settings) -> Result<Self> {
         Ok(match which {
-            Which::Embedded => Self::Embedded(Embedded::start(settings).await?),
+            Which::Embedded => Self::Embedded(Box::new(Embedded::start(settings).await?)),
             Which::Cluster => Self::Cluster(Box::new(Cluster::start(settings).await?)),
         })
     }

@@ -14,7 +14,7 @@ async fn ask(stack: &Stack, method: Method, path: &str) -> Answer {
 /// Puts a message aside that names a conversion nobody knows.
 async fn bury(stack: &Stack) -> Message {
     let (conversion, trace) = (ConversionId::generate(), Some(domain::TraceParent::generate()));
-    let message = Message::Control(ControlMessage { conversion, trace });
+    let message = Message::Control(ControlMessage { conversion: Some(conversion), trace });
     stack.queue.publish(&message).await.unwrap();
     let mut consumer = stack.queue.consume(Topic::Control).await.unwrap();
     loop {

@@ -9,8 +9,7 @@ pub use change::{Applied, Change, Refused};
 
 use crate::{
     BatchId, Cause, ConversionId, EventId, FileName, Lane, Mp3Id, Options, Reason, Role, Sha256,
-    TraceParent,
-    UserName, Video, VideoId,
+    TraceParent, UserName, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -122,6 +122,7 @@ pub(super) async fn a_message_after_the_jobs_ttl_makes_no_job(stack: &mut Stack)
         conversion: Some(accepted[0].id.parse()?),
         video_fid: record["video"].as_str().context("a video")?.to_owned(),
         username: Some("ada".to_owned()),
+        trace: None,
     });
     let queue = Queue::open(&stack.queue_url()).await?;
     for _ in 0..3 {
