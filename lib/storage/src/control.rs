@@ -11,6 +11,8 @@ use jiff::Timestamp;
 const DISPATCHING: &str = "dispatching";
 /// What the names of batches' documents begin with.
 pub(crate) const BATCH: &str = "batch/";
+/// The first name that comes after all of those.
+pub(crate) const AFTER_BATCHES: &str = "batch0";
 
 /// Why a batch was not changed.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,12 @@ use super::{
     Embedded, OPEN, if_new, json, parse, parse_all,
     schema::{control, conversions},
 };
-use crate::{Error, control::BATCH};
+use crate::{
+    Error,
+    control::{AFTER_BATCHES, BATCH},
+};
 use diesel::sql_types::Bool;
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, TextExpressionMethods};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use domain::{Batch, BatchId, Conversion, ConversionId, State};
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,7 +51,8 @@ impl Embedded {
 
     pub(crate) async fn batches(&self, open: bool) -> Result<Vec<Batch>, Error> {
         let all = control::table.select(control::body).order(control::id);
-        let all = all.filter(control::id.like(format!("{BATCH}%"))).into_boxed();
+        let all =
+            all.filter(control::id.ge(BATCH)).filter(control::id.lt(AFTER_BATCHES)).into_boxed();
         // To the letter of the partial index.
         let query = if open { all.filter(diesel::dsl::sql::<Bool>("open")) } else { all };
         parse_all(query.load(&mut self.connection().await?).await?)

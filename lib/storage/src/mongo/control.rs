@@ -1,7 +1,10 @@
 //! Batches and the dispatching switch in the collection `control`, and what finds a batch's conversions.
 
 use super::{Mongo, bodies, body, bson, if_new};
-use crate::{Error, control::BATCH};
+use crate::{
+    Error,
+    control::{AFTER_BATCHES, BATCH},
+};
 use domain::{Batch, BatchId, Conversion, ConversionId, State};
 use mongodb::bson::doc;
 use serde::{Serialize, de::DeserializeOwned};
@@ -37,7 +40,7 @@ impl Mongo {
     }
 
     pub(crate) async fn batches(&self, open: bool) -> Result<Vec<Batch>, Error> {
-        let mut filter = doc! { "_id": { "$gte": BATCH, "$lt": "batch0" } };
+        let mut filter = doc! { "_id": { "$gte": BATCH, "$lt": AFTER_BATCHES } };
         if open {
             filter.insert("open", true);
         }
