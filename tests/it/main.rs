@@ -52,9 +52,10 @@ fn main() -> ExitCode {
         }
     }
     let mut trials = Vec::new();
+    let soaking = std::env::var("SOAK_MINUTES").is_ok();
     for scenario in scenarios::ALL {
         for which in [Which::Embedded, Which::Cluster] {
-            if scenario.only.is_some_and(|only| only != which) {
+            if scenario.only.is_some_and(|only| only != which) || scenario.soak && !soaking {
                 continue;
             }
             let name = format!("{}::{}", which.name(), scenario.name);

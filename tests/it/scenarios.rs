@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub(crate) only: Option<Which>,
     /// Whether it mounts something.
     pub(crate) own_mounts: bool,
+    /// Whether it takes minutes, and is left to `make soak`.
+    pub(crate) soak: bool,
     /// The story.
     pub(crate) test: for<'a> fn(&'a mut Stack) -> LocalBoxFuture<'a, Result>,
 }
@@ -61,14 +63,15 @@ const USUALLY: Scenario = Scenario {
     settings: USUAL,
     only: None,
     own_mounts: false,
+    soak: false,
     test: |_| Box::pin(async { Ok(()) }),
 };
 
 scenarios! {
-    parts::rabbitmq_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
+    parts::rabbitmq_is_killed_thrice, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
     parts::mongod_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
-    parts::the_api_server_is_away_for_30_s, only: Some(Which::Cluster), settings: BREAKABLE;
-    parts::kubelet_and_mariadb_are_away_for_a_minute, only: Some(Which::Cluster), settings: BREAKABLE;
+    parts::the_api_server_is_away_for_30_s, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
+    parts::kubelet_and_mariadb_are_away_for_a_minute, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
     deaths::the_dispatcher_is_killed_at_thirty_random_moments, only: Some(Which::Cluster);
     deaths::a_killed_converter_is_replaced_within_20_s;
@@ -80,17 +83,17 @@ scenarios! {
     faults::every_child_is_started_twice, only: Some(Which::Embedded);
     faults::the_disk_is_full_at_random_moments, only: Some(Which::Embedded), own_mounts: true;
     faults::the_power_is_cut_twenty_times, only: Some(Which::Embedded);
-    jobs::jobs_and_pods_are_deleted, only: Some(Which::Cluster);
+    jobs::jobs_and_pods_are_deleted, only: Some(Which::Cluster), soak: true;
     jobs::memory_runs_out, only: Some(Which::Cluster),
         settings: Settings { memory_mib: 16, ..USUAL };
-    jobs::a_stopped_attempt_goes_on_after_the_sweeper, only: Some(Which::Cluster);
+    jobs::a_stopped_attempt_goes_on_after_the_sweeper, only: Some(Which::Cluster), soak: true;
     jobs::an_image_cannot_be_pulled, only: Some(Which::Cluster),
         settings: Settings { image: Some("localhost/no-such-image:1"), pending_limit_seconds: 4, ..USUAL };
     jobs::a_message_after_the_jobs_ttl_makes_no_job, only: Some(Which::Cluster),
         settings: Settings { job_ttl_seconds: 2, ..USUAL };
     connections::uploads_need_no_broker, only: Some(Which::Cluster), settings: PROXIED;
-    connections::any_connection_is_cut_slowed_or_reset, only: Some(Which::Cluster), settings: PROXIED;
-    connections::answers_are_lost_after_the_deed, only: Some(Which::Cluster), settings: PROXIED;
+    connections::any_connection_is_cut_slowed_or_reset, only: Some(Which::Cluster), soak: true, settings: PROXIED;
+    connections::answers_are_lost_after_the_deed, only: Some(Which::Cluster), soak: true, settings: PROXIED;
     repeats::every_attempt_is_started_twice;
     repeats::the_same_message_three_times_makes_one_job;
     repeats::one_idempotency_key_makes_one_conversion;

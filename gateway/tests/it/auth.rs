@@ -141,7 +141,10 @@ fn account(asked: &Asked) -> Response {
     let status = |status| with_status("auth's own words", status).into_response();
     match (asked.path.as_str(), asked.headers.get("authorization").map(|value| value.as_bytes())) {
         ("/login", Some(b"Basic YWRhOmh1c2g=")) => "the-token".into_response(),
-        ("/login", Some(b"Basic YnVzeTpidXN5")) => status(StatusCode::SERVICE_UNAVAILABLE),
+        ("/login", Some(b"Basic YnVzeTpidXN5")) => {
+            with_status(json(&json!({"code": "busy"})), StatusCode::SERVICE_UNAVAILABLE)
+                .into_response()
+        }
         ("/login", Some(b"Basic c2xvdzpzbG93")) => {
             with_header(status(StatusCode::TOO_MANY_REQUESTS), "retry-after", "17").into_response()
         }
