@@ -126,6 +126,16 @@ impl Client {
         patiently(Patience::Short, |_, _| {}, ask).await
     }
 
+    /// Posts what comes to the same however often it is said; tries again where that may help.
+    pub(crate) async fn repeat<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
+        let ask = async || self.change(Method::POST, path, body).await;
+        patiently(Patience::Short, |_, _| {}, ask).await
+    }
+
     /// Changes something, where a repetition might do harm; null where the server says only yes.
     pub(crate) async fn change<T: DeserializeOwned>(
         &self,

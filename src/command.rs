@@ -6,7 +6,9 @@ use crate::{
     conversions::{change, download, list, status},
     convert,
     error::Error,
-    letters, manual, serve,
+    manual,
+    operations::{batch, dispatching, letters, reprocess},
+    serve,
     terminal::Terminal,
     trial,
 };
@@ -64,6 +66,12 @@ Examples:
   audio-converter user passwd
   audio-converter user disable bob";
 
+const BATCHES: &str = "\
+Examples:
+  audio-converter batch list
+  audio-converter batch show louder --wait
+  audio-converter batch pause louder";
+
 const LETTERS: &str = "\
 Examples:
   audio-converter dead-letters list
@@ -98,6 +106,14 @@ enum Command {
     /// Accounts.
     #[command(subcommand, after_long_help = USERS)]
     User(user::Command),
+    /// Converts stored videos that match once more, for admins.
+    Reprocess(reprocess::Arguments),
+    /// What `reprocess` has begun, for admins.
+    #[command(subcommand, after_long_help = BATCHES)]
+    Batch(batch::Command),
+    /// The switch that stops giving waiting conversions jobs, for admins.
+    #[command(subcommand)]
+    Dispatching(dispatching::Command),
     /// Messages that a server has put aside, for admins.
     #[command(subcommand, after_long_help = LETTERS)]
     DeadLetters(letters::Command),
@@ -176,6 +192,11 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Error> {
         Command::Logout => login::logout(&context),
         Command::Token(command) => ended(&context, token::run(&command, &context)).await,
         Command::User(command) => ended(&context, user::run(&command, &context)).await,
+        Command::Reprocess(arguments) => {
+            ended(&context, reprocess::run(&arguments, &context)).await
+        }
+        Command::Batch(command) => ended(&context, batch::run(&command, &context)).await,
+        Command::Dispatching(command) => ended(&context, dispatching::run(command, &context)).await,
         Command::DeadLetters(command) => ended(&context, letters::run(&command, &context)).await,
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man => manual::man(),

@@ -7,7 +7,7 @@
 
 use domain::{Batch, BatchChange, BatchState, Change, Conversion, ConversionId, Stretch};
 use jiff::Timestamp;
-use storage::{AddError, BatchError, ChangeError, Error, Progress, Storage};
+use storage::{AddError, BatchError, ChangeError, Error, Page, Progress, Storage, Which};
 
 /// Conversions of one batch that wait or run at one time, beyond which none are added.
 pub(crate) const WINDOW: u32 = 100;
@@ -97,104 +97,41 @@ async fn add(storage: &Storage, batch: &Batch, old: &Conversion) -> Result<bool,
 
 async fn call_off(storage: &Storage, batch: &Batch) -> Result<(), Error> {
     for open in storage.open_of_batch(&batch.id, WINDOW).await? {
-        match storage.change(open.id, &Change::Cancel).await {
-            Ok(_) | Err(ChangeError::Refused(_)) => {}
-            Err(ChangeError::Storage(error)) => return Err(error),
-        }
+        change(storage, &open, &Change::Cancel).await?;
     }
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::{
-        BatchWish, FileName, Matching, NewConversion, Options, PendingKind, Preset, Role, State,
-        Video, VideoId,
+/// The MP3s that a new one takes the place of expire, where its batch was asked for that. Repeating it
+/// is safe.
+pub(crate) async fn replace(storage: &Storage, new: &Conversion) -> Result<(), Error> {
+    let Some(batch) = &new.batch else {
+        return Ok(());
     };
-    use jiff::SignedDuration;
-
-    async fn upload(storage: &Storage, owner: &str) -> Conversion {
-        let id = VideoId::generate();
-        let mut file = storage.create(PendingKind::Video { video: id }).await.unwrap();
-        file.append("film".into()).await.unwrap();
-        let blob = file.finish().await.unwrap();
-        let video = Video {
-            id,
-            owner: owner.parse().unwrap(),
-            name: FileName::from("film.mp4".to_owned()),
-            length: blob.length,
-            sha256: blob.sha256,
-            created_at: Timestamp::now(),
-            expires_at: None,
-            deleted: false,
-        };
-        let new = NewConversion {
-            video: &video,
-            role: Role::User,
-            options: Options::default(),
-            idempotency: None,
-            mp3_kept_for: None,
-        };
-        let record = Conversion::new(ConversionId::generate(), new, Timestamp::now());
-        storage.accept(&video, &record).await.unwrap();
-        record
+    let batch = storage.batch(batch).await?;
+    if !batch.wish.replace {
+        return Ok(());
     }
-
-    fn batch_of_ada() -> Batch {
-        let matching = Matching { owner: Some("ada".parse().unwrap()), ..Matching::default() };
-        let options = Options { preset: Preset::V0, ..Options::default() };
-        let wish = BatchWish { matching, options, replace: false };
-        let later = Timestamp::now() + SignedDuration::from_millis(5);
-        Batch::new("louder".parse().unwrap(), "root".parse().unwrap(), wish, later)
-    }
-
-    async fn tended(storage: &Storage) -> Batch {
-        while tend(storage, &storage.batches(true).await.unwrap()).await.unwrap() {}
-        storage.batch(&"louder".parse().unwrap()).await.unwrap()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_batch_adds_each_video_once_within_its_window_and_ends_with_the_last() {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = Storage::open(&format!("file:{}", folder.path().display())).await.unwrap();
-        let mut olds = Vec::new();
-        for _ in 0..130 {
-            olds.push(upload(&storage, "ada").await);
+    let mut page = Page { before: None, from: None, limit: STRETCH };
+    loop {
+        let of_video = storage.conversions(&new.owner, Which::OfVideo(new.video), &page).await?;
+        for old in of_video.iter().filter(|old| batch.wants(old) && old.mp3.is_some()) {
+            change(storage, old, &Change::Replace).await?;
         }
-        upload(&storage, "bob").await;
-        let gone = storage.video(olds[3].video).await.unwrap();
-        storage.condemn(&gone, Timestamp::now()).await.unwrap();
-        let batch = batch_of_ada();
-        storage.add_batch(&batch).await.unwrap();
-        // As after a crash between adding and saying so.
-        walk(&storage, &batch).await.unwrap();
-        let halted = tended(&storage).await;
-        assert_eq!((halted.walked, halted.state), (true, BatchState::Running));
-        assert_eq!((halted.found, halted.skipped), (130, 1));
-        let progress = storage.progress(&batch.id).await.unwrap();
-        assert_eq!(progress.queued, 129, "{progress:?}");
-        for old in &olds {
-            let new = storage.conversion(batch.conversion_id(old.video)).await;
-            assert_eq!(new.is_ok(), old.video != gone.id);
+        match of_video.last() {
+            Some(last) if of_video.len() == STRETCH as usize => page.before = Some(last.id),
+            _ => return Ok(()),
         }
-        storage.change_batch(&batch.id, &BatchChange::Cancel).await.unwrap();
-        let ended = tended(&storage).await;
-        assert!(!ended.is_open());
-        assert_eq!(storage.progress(&batch.id).await.unwrap().cancelled, 129);
-        assert_eq!(storage.conversion(olds[0].id).await.unwrap().state, State::Queued);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_paused_batch_stands_still() {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = Storage::open(&format!("file:{}", folder.path().display())).await.unwrap();
-        upload(&storage, "ada").await;
-        let batch = batch_of_ada();
-        storage.add_batch(&batch).await.unwrap();
-        storage.change_batch(&batch.id, &BatchChange::Pause).await.unwrap();
-        assert!(!tended(&storage).await.walked);
-        storage.change_batch(&batch.id, &BatchChange::Resume).await.unwrap();
-        assert!(tended(&storage).await.walked);
     }
 }
+
+/// Makes a change; one that the record refuses is no longer needed.
+async fn change(storage: &Storage, record: &Conversion, change: &Change) -> Result<(), Error> {
+    match storage.change(record.id, change).await {
+        Ok(_) | Err(ChangeError::Refused(_)) => Ok(()),
+        Err(ChangeError::Storage(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

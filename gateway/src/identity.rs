@@ -115,6 +115,15 @@ impl Verifier {
         }
     }
 
+    /// The administrator whose credential the request carries; `Forbidden` for everybody else.
+    pub(crate) async fn administrator(&self, headers: &HeaderMap) -> Result<Identity, Error> {
+        let identity = self.identify(headers).await?;
+        match identity.role {
+            Role::Admin => Ok(identity),
+            Role::User => Err(Error::Forbidden),
+        }
+    }
+
     /// Asks again whether an identity may act, as after a long upload. That its login token has
     /// expired meanwhile does not count: it was good when the request came.
     ///

@@ -4,6 +4,7 @@ mod accounts;
 mod batches;
 mod conversions;
 pub(crate) mod count;
+mod dispatching;
 mod docs;
 mod letters;
 mod login;
@@ -47,6 +48,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(batches::routes(context))
         .unify()
+        .or(dispatching::routes(context))
+        .unify()
         .or(original::routes(context))
         .unify()
         .or(letters::routes(context))
@@ -66,7 +69,8 @@ pub(crate) fn methods(path: &str) -> &'static str {
         | ["v1", "batches", _, _]
         | ["v1", "dispatching", _] => "POST",
         ["v1", "videos", _] => "GET, DELETE",
-        ["v1", "videos" | "conversions" | "users" | "tokens" | "batches"] => "GET, POST",
+        ["v1", "videos" | "conversions" | "users" | "tokens" | "batches"]
+        | ["v1", "batches", "estimate"] => "GET, POST",
         ["v1", "users", _] => "GET, PATCH, DELETE",
         ["v1", "users", _, "password"] => "PUT",
         ["v1", "tokens" | "dead-letters", _] => "DELETE",

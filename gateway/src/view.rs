@@ -33,6 +33,8 @@ pub(crate) struct ConversionView {
     attempt: u32,
     created_at: Timestamp,
     finished_at: Option<Timestamp>,
+    /// The batch that it is part of; null where its owner asked for it.
+    batch: Option<String>,
     /// Why it waits, where that is worth saying.
     waiting: Option<String>,
     mp3: Option<Mp3View>,
@@ -164,6 +166,7 @@ impl From<Conversion> for ConversionView {
             attempt: record.attempt,
             created_at: record.created_at,
             finished_at: record.finished_at,
+            batch: record.batch.map(String::from),
             waiting: record.waiting,
             mp3: record.mp3.map(show),
             error: record.failure.map(|failure| FailureView {

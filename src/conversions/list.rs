@@ -81,7 +81,7 @@ pub(crate) async fn conversions(
 }
 
 /// `2h` before now, or a time.
-fn since(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "s" => Some(1),

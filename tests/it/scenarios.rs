@@ -1,6 +1,7 @@
 //! The scenarios. Each is one story, told to both stacks unless it can only happen on one.
 
 mod bad_input;
+mod batches;
 mod connections;
 mod deaths;
 mod faults;
@@ -99,6 +100,9 @@ scenarios! {
     repeats::one_idempotency_key_makes_one_conversion;
     bad_input::each_bad_file_has_its_reason;
     bad_input::strangers_see_nothing, settings: Settings { max_upload_bytes: 1 << 20, ..USUAL };
+    batches::a_batch_converts_each_video_once_behind_uploads, settings: Settings { max_jobs: 1, ..USUAL };
+    batches::a_cancelled_batch_leaves_what_is_there;
+    batches::the_shipped_manifest_converts_once_more, only: Some(Which::Cluster);
     operators::kubectl_tells_whose_job_it_is_and_why_it_failed, only: Some(Which::Cluster);
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
     original::its_clients_work_unchanged;

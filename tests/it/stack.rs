@@ -97,9 +97,18 @@ impl Stack {
 
     /// Adds a user and signs them in.
     pub(crate) async fn user(&self, name: &str) -> Result<Client> {
+        self.account(name, "user").await
+    }
+
+    /// Adds an administrator and signs them in.
+    pub(crate) async fn admin(&self, name: &str) -> Result<Client> {
+        self.account(name, "admin").await
+    }
+
+    async fn account(&self, name: &str, role: &str) -> Result<Client> {
         let password = format!("{name}'s long password");
         let mut command = Command::new(program("auth"));
-        command.args(["user", "add", name]).env("AUTH_PASSWORD", &password);
+        command.args(["user", "add", name, "--role", role]).env("AUTH_PASSWORD", &password);
         command.env("AUTH_DATABASE_URL", on!(self, stack => stack.accounts_url()));
         output_of(&mut command, None)?;
         Client::sign_in(self.url(), name, &password).await

@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::{
-    Error,
+    Error, batch,
     decide::Action,
     ending,
     launcher::{self, Note, job_name},
@@ -141,6 +141,8 @@ impl Dispatcher {
             trace: record.trace.clone(),
         };
         self.queue.publish(&Message::Mp3(message)).await?;
+        // Before the record says that all is done: a crash in between does it again.
+        batch::replace(&self.storage, &record).await?;
         self.change(id, &Change::Published).await?;
         tracing::info!(conversion.id = %id, mp3.id = %mp3.id, "finished");
         Ok(())

@@ -3,7 +3,8 @@
 //! Every seed is one history of steps: uploads, passes that a crash cuts short between any two
 //! actions, calls that are done and reported failed or not done at all, a second dispatcher that acts
 //! on an old view, a watch that stands still, pods that die, freeze, run twice or outlive their Job,
-//! Jobs deleted by strangers, clocks that jump, conversions called off or deleted by their owner.
+//! Jobs deleted by strangers, clocks that jump, conversions called off or deleted by their owner,
+//! dispatching and a batch that are paused and resumed.
 //! A message that is lost or comes twice is a pass that does not come, or comes twice. Then the faults
 //! stop, and everything must come to one end. `SEED=n` repeats a history; what fails is shrunk.
 
@@ -44,6 +45,10 @@ enum Step {
     Look,
     /// It acts on what it saw.
     Act { chance: u64 },
+    /// An operator pauses dispatching, or resumes it.
+    Switch,
+    /// An operator pauses the batch, or resumes it.
+    Hold,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +81,7 @@ impl Choices {
     }
 
     fn step(&mut self) -> Step {
-        match self.below(40) {
+        match self.below(42) {
             0..2 => Step::Upload,
             2..11 => Step::Pass { chance: self.next() },
             11..29 => Step::Pod { chance: self.next() },
@@ -89,6 +94,8 @@ impl Choices {
             36 => Step::Gap,
             37 => Step::Relist,
             38 => Step::Look,
+            39 => Step::Switch,
+            40 => Step::Hold,
             _ => Step::Act { chance: self.next() },
         }
     }

@@ -1,5 +1,5 @@
-//! What administrators ask for and switch: batches of videos to be converted anew, and dispatching.
-//! The dispatcher carries it out; here the records are made and changed.
+//! Batches of videos to be converted anew, which administrators ask for. The dispatcher carries them
+//! out; here their records are made and changed.
 
 use super::{answer, head, unread};
 use crate::{
@@ -7,18 +7,16 @@ use crate::{
     body::{self, Body},
     context::Context,
     error::Error,
-    identity::Identity,
     view::{PresetName, StateName},
 };
 use domain::{
-    Batch, BatchChange, BatchId, BatchState, BatchWish, Dispatching, Matching, Options, Preset,
-    Role, State, UserName,
+    Batch, BatchChange, BatchId, BatchState, BatchWish, Matching, Options, Preset, State, UserName,
 };
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use storage::{BatchError, Progress};
+use storage::{BatchError, Estimate, Progress};
 use utoipa::ToSchema;
 use warp::{
     Filter, Reply,
@@ -54,6 +52,22 @@ struct Wish {
     preset: String,
     #[serde(default)]
     allow_truncated: bool,
+    /// Whether the MP3s that matched expire once the new one is there.
+    #[serde(default)]
+    replace: bool,
+}
+
+/// What a batch would come to now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchEstimate)]
+struct EstimateView {
+    /// Conversions that match.
+    found: u64,
+    /// Conversions that would be made: one for each video.
+    videos: u64,
+    /// What they would take one after another, in seconds, by what their videos took last time; null
+    /// where none of them has succeeded yet.
+    work_seconds: Option<f64>,
 }
 
 /// A batch.
@@ -64,6 +78,7 @@ struct BatchView {
     by: String,
     #[schema(value_type = PresetName)]
     preset: Preset,
+    replace: bool,
     /// `running`, `paused`, `cancelled` or `done`.
     state: &'static str,
     /// Conversions that matched so far.
@@ -79,15 +94,6 @@ struct BatchView {
     cancelled: u64,
     created_at: Timestamp,
     finished_at: Option<Timestamp>,
-}
-
-/// Whether waiting conversions are given jobs.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Dispatching)]
-struct DispatchingView {
-    paused: bool,
-    by: Option<String>,
-    at: Option<Timestamp>,
 }
 
 /// Every batch.
@@ -106,23 +112,14 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let one = one.then(show_batch).map(answer);
     let change = warp::path!("v1" / "batches" / String / String).and(warp::post());
     let change = change.and(head(context)).then(change_batch).map(answer);
-    let dispatching = warp::path!("v1" / "dispatching").and(warp::get()).and(head(context));
-    let dispatching = dispatching.then(show_dispatching).map(answer);
-    let switch = warp::path!("v1" / "dispatching" / String).and(warp::post()).and(head(context));
-    let switch = switch.then(switch_dispatching).map(answer);
-    let all = post.or(list).unify().or(one).unify().or(change).unify();
-    all.or(dispatching).unify().or(switch).unify().boxed()
+    let estimate = warp::path!("v1" / "batches" / "estimate").and(warp::post());
+    let estimate = estimate.and(head(context)).and(unread()).then(estimate_batch).map(answer);
+    let all = post.or(list).unify().or(one).unify();
+    all.or(estimate).unify().or(change).unify().boxed()
 }
 
-async fn administrator(context: &Context, headers: &HeaderMap) -> Result<Identity, Error> {
-    let identity = context.verifier.identify(headers).await?;
-    match identity.role {
-        Role::Admin => Ok(identity),
-        Role::User => Err(Error::Forbidden),
-    }
-}
-
-/// Converts everything that matches once more (admins). What is there stays.
+/// Converts everything that matches once more (admins). What is there stays, with `replace` until the
+/// new MP3 is there.
 #[utoipa::path(post, path = "/v1/batches", tag = "operations", request_body = Wish,
     responses(
         (status = 201, description = "Made", body = BatchView),
@@ -135,15 +132,7 @@ pub(super) async fn post_batch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let identity = administrator(&context, &headers).await?;
-    let wish = body::short(body, LONGEST_WISH).await?;
-    let wish: Wish = serde_json::from_slice(&wish).map_err(Error::bad_request)?;
-    let id = match &wish.id {
-        Some(id) => id.parse::<BatchId>().map_err(Error::bad_request)?,
-        None => BatchId::generate(),
-    };
-    let mut batch = Batch::new(id, identity.user, read(&wish)?, Timestamp::now());
-    batch.mp3_kept_for = context.http.mp3_retention;
+    let batch = asked_for(&context, &headers, body).await?;
     let there = context.storage.add_batch(&batch).await?;
     if there.wish != batch.wish {
         return Err(Error::BatchExists);
@@ -153,6 +142,37 @@ pub(super) async fn post_batch(
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let view = view(&context, there).await?;
     Ok(with_status(json(&view), status).into_response())
+}
+
+/// Tells what a batch would come to, and makes none (admins).
+#[utoipa::path(post, path = "/v1/batches/estimate", tag = "operations", request_body = Wish,
+    responses(
+        (status = 200, description = "What matches now", body = EstimateView),
+        (status = 400, description = "Something is wrong with the request"),
+        (status = 403, description = "`forbidden`")))]
+pub(super) async fn estimate_batch(
+    context: Arc<Context>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let batch = asked_for(&context, &headers, body).await?;
+    let Estimate { found, videos, work } = context.storage.estimate(&batch).await?;
+    let work_seconds = work.map(|work| work.as_secs_f64());
+    Ok(json(&EstimateView { found, videos, work_seconds }).into_response())
+}
+
+/// The batch that the request describes, which nobody has made yet.
+async fn asked_for(context: &Context, headers: &HeaderMap, body: Body) -> Result<Batch, Error> {
+    let identity = context.verifier.administrator(headers).await?;
+    let wish = body::short(body, LONGEST_WISH).await?;
+    let wish: Wish = serde_json::from_slice(&wish).map_err(Error::bad_request)?;
+    let id = match &wish.id {
+        Some(id) => id.parse::<BatchId>().map_err(Error::bad_request)?,
+        None => BatchId::generate(),
+    };
+    let mut batch = Batch::new(id, identity.user, read(&wish)?, Timestamp::now());
+    batch.mp3_kept_for = context.http.mp3_retention;
+    Ok(batch)
 }
 
 fn read(wish: &Wish) -> Result<BatchWish, Error> {
@@ -170,7 +190,7 @@ fn read(wish: &Wish) -> Result<BatchWish, Error> {
             preset: wish.preset.parse().map_err(Error::bad_request)?,
             allow_truncated: wish.allow_truncated,
         },
-        replace: false,
+        replace: wish.replace,
     })
 }
 
@@ -182,7 +202,7 @@ pub(super) async fn list_batches(
     context: Arc<Context>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    administrator(&context, &headers).await?;
+    context.verifier.administrator(&headers).await?;
     let mut items = Vec::new();
     for batch in context.storage.batches(false).await? {
         items.push(view(&context, batch).await?);
@@ -201,7 +221,7 @@ pub(super) async fn show_batch(
     context: Arc<Context>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    administrator(&context, &headers).await?;
+    context.verifier.administrator(&headers).await?;
     let batch = context.storage.batch(&named(&id)?).await?;
     Ok(json(&view(&context, batch).await?).into_response())
 }
@@ -219,7 +239,7 @@ pub(super) async fn change_batch(
     context: Arc<Context>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    administrator(&context, &headers).await?;
+    context.verifier.administrator(&headers).await?;
     let change = match change.as_str() {
         "pause" => BatchChange::Pause,
         "resume" => BatchChange::Resume,
@@ -235,42 +255,6 @@ pub(super) async fn change_batch(
     Ok(json(&view(&context, batch).await?).into_response())
 }
 
-/// Tells whether waiting conversions are given jobs (admins).
-#[utoipa::path(get, path = "/v1/dispatching", tag = "operations",
-    responses((status = 200, description = "The switch", body = DispatchingView),
-        (status = 403, description = "`forbidden`")))]
-pub(super) async fn show_dispatching(
-    context: Arc<Context>,
-    headers: HeaderMap,
-) -> Result<Response, Error> {
-    administrator(&context, &headers).await?;
-    Ok(json(&DispatchingView::from(context.storage.dispatching().await?)).into_response())
-}
-
-/// Pauses or resumes dispatching (admins): `pause`, `resume`. Uploads are accepted all the same, and
-/// what runs goes on.
-#[utoipa::path(post, path = "/v1/dispatching/{change}", tag = "operations",
-    params(("change" = String, Path)),
-    responses((status = 200, description = "The switch", body = DispatchingView),
-        (status = 403, description = "`forbidden`"),
-        (status = 404, description = "There is no such change")))]
-pub(super) async fn switch_dispatching(
-    change: String,
-    context: Arc<Context>,
-    headers: HeaderMap,
-) -> Result<Response, Error> {
-    let identity = administrator(&context, &headers).await?;
-    let paused = match change.as_str() {
-        "pause" => true,
-        "resume" => false,
-        _ => return Err(Error::NotFound),
-    };
-    let switch = Dispatching { paused, by: Some(identity.user), at: Some(Timestamp::now()) };
-    context.storage.set_dispatching(&switch).await?;
-    announcement::of_operation(&context).await;
-    Ok(json(&DispatchingView::from(switch)).into_response())
-}
-
 /// A name from an address; text that is no name names nothing.
 fn named(id: &str) -> Result<BatchId, Error> {
     id.parse().map_err(|_| Error::NotFound)
@@ -283,6 +267,7 @@ async fn view(context: &Context, batch: Batch) -> Result<BatchView, Error> {
         id: batch.id.to_string(),
         by: batch.by.to_string(),
         preset: batch.wish.options.preset,
+        replace: batch.wish.replace,
         state: BatchState::as_str(batch.state),
         found: batch.found,
         skipped: batch.skipped,
@@ -295,11 +280,4 @@ async fn view(context: &Context, batch: Batch) -> Result<BatchView, Error> {
         created_at: batch.created_at,
         finished_at: batch.finished_at,
     })
-}
-
-impl From<Dispatching> for DispatchingView {
-    fn from(switch: Dispatching) -> Self {
-        let by = switch.by.map(|by| by.to_string());
-        Self { paused: switch.paused, by, at: switch.at }
-    }
 }

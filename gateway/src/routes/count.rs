@@ -29,6 +29,7 @@ const ROUTES: &[&str] = &[
     "/v1/dead-letters/{id}",
     "/v1/dead-letters/{id}/replay",
     "/v1/batches",
+    "/v1/batches/estimate",
     "/v1/batches/{id}",
     "/v1/batches/{id}/{change}",
     "/v1/dispatching",

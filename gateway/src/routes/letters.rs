@@ -4,10 +4,8 @@ use super::{answer, head};
 use crate::{
     context::{Context, parse},
     error::Error,
-    identity::Identity,
     page::List,
 };
-use domain::Role;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use queue::DeadLetter;
@@ -66,7 +64,7 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 
 /// Lists the messages that were put aside, oldest first (admins). There are no pages: those that are
 /// not shown come into sight as others go.
-#[utoipa::path(get, path = "/v1/dead-letters", tag = "operating", params(Bounds),
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "operations", params(Bounds),
     responses(
         (status = 200, description = "The dead letters", body = List<LetterView>),
         (status = 400, description = "Something is wrong with the request"),
@@ -76,7 +74,7 @@ pub(super) async fn list_dead_letters(
     headers: HeaderMap,
     bounds: Bounds,
 ) -> Result<Response, Error> {
-    must_be_admin(&context.verifier.identify(&headers).await?)?;
+    context.verifier.administrator(&headers).await?;
     let limit = match bounds.limit.as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,
         Some(Ok(limit @ 1..=HIGHEST_LIMIT)) => limit,
@@ -88,7 +86,7 @@ pub(super) async fn list_dead_letters(
 }
 
 /// Puts a message back into the queue that it came from, as it was (admins).
-#[utoipa::path(post, path = "/v1/dead-letters/{id}/replay", tag = "operating",
+#[utoipa::path(post, path = "/v1/dead-letters/{id}/replay", tag = "operations",
     params(("id" = Uuid, Path)),
     responses(
         (status = 204, description = "It waits in its queue"),
@@ -99,8 +97,7 @@ pub(super) async fn replay_dead_letter(
     context: Arc<Context>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let identity = context.verifier.identify(&headers).await?;
-    must_be_admin(&identity)?;
+    let identity = context.verifier.administrator(&headers).await?;
     let (id, queue) = (parse(&id)?, context.queue.clone());
     context.to_the_end(async move { Ok(queue.replay(id).await?) }).await?;
     tracing::info!(letter.id = %id, user = %identity.user, "a dead letter was replayed");
@@ -108,7 +105,7 @@ pub(super) async fn replay_dead_letter(
 }
 
 /// Deletes a message that was put aside (admins).
-#[utoipa::path(delete, path = "/v1/dead-letters/{id}", tag = "operating",
+#[utoipa::path(delete, path = "/v1/dead-letters/{id}", tag = "operations",
     params(("id" = Uuid, Path)),
     responses(
         (status = 204, description = "It is gone"),
@@ -119,19 +116,11 @@ pub(super) async fn drop_dead_letter(
     context: Arc<Context>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let identity = context.verifier.identify(&headers).await?;
-    must_be_admin(&identity)?;
+    let identity = context.verifier.administrator(&headers).await?;
     let (id, queue) = (parse(&id)?, context.queue.clone());
     context.to_the_end(async move { Ok(queue.discard(id).await?) }).await?;
     tracing::info!(letter.id = %id, user = %identity.user, "a dead letter was dropped");
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-fn must_be_admin(identity: &Identity) -> Result<(), Error> {
-    match identity.role {
-        Role::Admin => Ok(()),
-        Role::User => Err(Error::Forbidden),
-    }
 }
 
 impl From<DeadLetter> for LetterView {

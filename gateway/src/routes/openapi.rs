@@ -1,7 +1,7 @@
 //! The description of the API (OpenAPI 3.1), gathered from the handlers and the types that they
 //! answer with. What auth answers by way of the gateway is described here.
 
-use super::{batches, conversions, letters, login, me, mp3, videos};
+use super::{batches, conversions, dispatching, letters, login, me, mp3, videos};
 use crate::error::{Error, Problem};
 use jiff::Timestamp;
 use std::sync::OnceLock;
@@ -156,7 +156,7 @@ at_auth! {
         conversions::cancel_conversion, conversions::retry_conversion, mp3::show_mp3,
         login::login_at_auth, me::show_me, list_users, add_user, show_user, change_user,
         batches::post_batch, batches::list_batches, batches::show_batch, batches::change_batch,
-        batches::show_dispatching, batches::switch_dispatching,
+        batches::estimate_batch, dispatching::show_dispatching, dispatching::switch_dispatching,
         delete_user, change_password, list_tokens, add_token, revoke_token, add_key,
         letters::list_dead_letters, letters::replay_dead_letter, letters::drop_dead_letter,
     ),

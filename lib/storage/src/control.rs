@@ -4,8 +4,10 @@
 use crate::{Error, Storage};
 use domain::{
     Batch, BatchChange, BatchId, BatchRefused, Conversion, ConversionId, Dispatching, State,
+    VideoId,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
 
 /// The name of the switch's document.
 const DISPATCHING: &str = "dispatching";
@@ -23,6 +25,21 @@ pub enum BatchError {
     /// Storage failed; the change may have been made.
     #[error(transparent)]
     Storage(#[from] Error),
+}
+
+/// Conversions that an estimate reads at once.
+const STRETCH: u32 = 1000;
+
+/// What a batch would come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Conversions that match.
+    pub found: u64,
+    /// Their videos: each would be converted once.
+    pub videos: u64,
+    /// What that would take, one after another, if each video took what it took last time, and one
+    /// that has never succeeded as long as the others do; none where none has.
+    pub work: Option<SignedDuration>,
 }
 
 /// How many of a batch's conversions are in each state.
@@ -130,6 +147,31 @@ impl Storage {
         on!(self, store => store.walk(after, before, limit).await)
     }
 
+    /// What a batch would come to now. Takes a few bytes of memory for each video.
+    pub async fn estimate(&self, batch: &Batch) -> Result<Estimate, Error> {
+        let (mut found, mut cursor) = (0, None);
+        let mut videos: HashMap<VideoId, Option<SignedDuration>> = HashMap::new();
+        let end = ConversionId::lowest_at(batch.created_at);
+        loop {
+            let seen = self.walk(cursor, end, STRETCH).await?;
+            for record in seen.iter().filter(|record| batch.wants(record)) {
+                found += 1;
+                let took = videos.entry(record.video).or_default();
+                *took = work_of(record).or(*took);
+            }
+            match seen.last() {
+                Some(last) if seen.len() == STRETCH as usize => cursor = Some(last.id),
+                _ => break,
+            }
+        }
+        let known: Vec<_> = videos.values().flatten().collect();
+        let sum: SignedDuration = known.iter().copied().sum();
+        let scale = videos.len() as f64 / known.len() as f64;
+        let work = (!known.is_empty()).then(|| sum.as_secs_f64() * scale);
+        let work = work.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
+        Ok(Estimate { found, videos: videos.len() as u64, work })
+    }
+
     /// How far a batch is.
     pub async fn progress(&self, batch: &BatchId) -> Result<Progress, Error> {
         let mut progress = Progress::default();
@@ -147,4 +189,10 @@ impl Storage {
     ) -> Result<Vec<Conversion>, Error> {
         on!(self, store => store.open_of_batch(batch, limit).await)
     }
+}
+
+/// From its last dispatch to its MP3.
+fn work_of(record: &Conversion) -> Option<SignedDuration> {
+    let (begin, end) = (record.dispatched_at?, record.finished_at?);
+    (record.state == State::Succeeded).then(|| end.duration_since(begin))
 }

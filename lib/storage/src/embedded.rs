@@ -160,6 +160,7 @@ impl Embedded {
         let waiting = conversions::table
             .filter(conversions::owner.eq(owner))
             .filter(conversions::state.eq_any(OPEN))
+            .filter(conversions::lane.eq(Lane::Interactive.number()))
             .count();
         let waiting: i64 = waiting.first(&mut connection).await?;
         Ok(Usage {

@@ -97,7 +97,8 @@ pub enum Which {
 pub struct Usage {
     /// Of videos and MP3s.
     pub bytes: u64,
-    /// Conversions that are queued or running.
+    /// Conversions that are queued or running, without those of batches: the user has not asked for
+    /// them.
     pub waiting: u64,
 }
 
@@ -141,7 +142,7 @@ macro_rules! on {
 
 mod control;
 
-pub use control::{BatchError, Progress};
+pub use control::{BatchError, Estimate, Progress};
 
 impl Storage {
     /// Opens the store at `url`: `mongodb://host/database` or `file:/folder`. Makes what is missing.

@@ -242,7 +242,11 @@ impl Mongo {
         let of_videos = self.sum("videos", doc! { "owner": owner }, "length").await?;
         let of_mp3s = doc! { "owner": owner, "bytes": { "$gt": 0 } };
         let of_mp3s = self.sum("conversions", of_mp3s, "bytes").await?;
-        let open = doc! { "owner": owner, "state": { "$in": ["queued", "running"] } };
+        let open = doc! {
+            "owner": owner,
+            "state": { "$in": ["queued", "running"] },
+            "lane": Lane::Interactive.number(),
+        };
         let waiting = self.records("conversions").count_documents(open).await?;
         Ok(Usage { bytes: of_videos + of_mp3s, waiting })
     }

@@ -114,7 +114,7 @@ fn through(address: &str, proxy: &Proxy) -> Result<String> {
 
 /// A socket in the node's network, which the pods reach and nobody else does. A socket stays in the
 /// network where it was made; only the thread that makes it must go there.
-fn listener_of_pods(site: &Site) -> Option<TcpListener> {
+pub(crate) fn listener_of_pods(site: &Site) -> Option<TcpListener> {
     let (network, address) = site.network.clone()?;
     let made = thread::spawn(move || -> Result<TcpListener> {
         let network = File::open(format!("/run/netns/{network}"))?;

@@ -3,7 +3,11 @@
 
 use crate::{Result, process::output_of};
 use anyhow::{Context, ensure};
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// What a run must say of itself, in the order of the fields.
 const NEEDED: [&str; 5] = ["KUBECONFIG", "MONGODB_URL", "AMQP_URL", "MYSQL_URL", "CONVERTER_IMAGE"];
@@ -65,6 +69,11 @@ impl Site {
     /// Stops, kills, pauses, resumes or starts a part; see `tests/cluster/part`.
     pub(crate) fn part(&self, action: &str, name: &str) -> Result {
         output_of(self.tool("part").args([action, name]), None).map(drop)
+    }
+
+    /// Packs a program as an image of this name, and puts it on the node.
+    pub(crate) fn pack(&self, program: &Path, image: &str) -> Result {
+        output_of(self.tool("image").arg(program).arg(image), None).map(drop)
     }
 
     /// kubectl.

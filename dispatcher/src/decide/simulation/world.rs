@@ -10,9 +10,11 @@ use domain::{
     Refused, Role, Sha256, State, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 const CAP: usize = 3;
+/// Every third conversion is part of it.
+const BATCH: &str = "louder";
 const MOST_RECORDS: usize = 8;
 
 /// One process of an attempt. It may outlive its Job, and an attempt may have two.
@@ -51,6 +53,8 @@ pub(super) struct World {
     /// What a watch that stands still goes on showing.
     old_jobs: Option<Vec<Job>>,
     slots_are_exact: bool,
+    paused: bool,
+    batch_is_paused: bool,
 }
 
 impl World {
@@ -69,6 +73,8 @@ impl World {
             old_view: None,
             old_jobs: None,
             slots_are_exact: true,
+            paused: false,
+            batch_is_paused: false,
         }
     }
 
@@ -81,7 +87,13 @@ impl World {
     pub(super) fn step(&mut self, step: &Step) {
         match step {
             Step::Upload => self.upload(),
-            Step::Pass { chance } => self.pass(&self.view(), Some(&mut Choices(*chance))),
+            Step::Pass { chance } => {
+                let known = self.view();
+                self.must_be_in_turn(&known);
+                self.pass(&known, Some(&mut Choices(*chance)));
+            }
+            Step::Switch => self.paused ^= true,
+            Step::Hold => self.batch_is_paused ^= true,
             Step::Pod { chance } => self.step_pod(&mut Choices(*chance), true),
             Step::Wait { millis } => self.now += SignedDuration::from_millis(*millis),
             Step::Jump { minutes } => self.now += SignedDuration::from_mins(*minutes),
@@ -142,7 +154,9 @@ impl World {
             idempotency: None,
             mp3_kept_for: None,
         };
-        self.records.insert(id, Conversion::new(id, new, self.now));
+        let batch = (self.uploads % 3 == 2).then(|| BATCH.parse().unwrap());
+        let record = Conversion { batch, ..Conversion::new(id, new, self.now) };
+        self.records.insert(id, record);
     }
 
     fn change(&mut self, id: ConversionId, change: &Change) -> Result<Conversion, Refused> {
@@ -162,21 +176,51 @@ impl World {
             self.records.values().filter(|record| wanted(record)).cloned().collect()
         };
         let running = pick(&|record| record.state == State::Running);
+        let mut due =
+            pick(&|record| record.state == State::Queued && record.not_before <= self.now);
+        due.sort_by_key(Conversion::lane);
         let is_running = |id| running.iter().any(|record: &Conversion| record.id == id);
         let alive = jobs.iter().filter(|job| job.phase.is_alive() && !is_running(job.conversion));
         Known {
             now: self.now,
             limits: Limits { jobs: CAP, pending: SignedDuration::from_secs(60) },
             absent_is_dead: self.absent_is_dead,
-            paused: false,
-            paused_batches: HashSet::new(),
-            due: pick(&|record| record.state == State::Queued && record.not_before <= self.now),
+            paused: self.paused,
+            paused_batches: self
+                .batch_is_paused
+                .then(|| BATCH.parse().unwrap())
+                .into_iter()
+                .collect(),
+            due,
             others: alive.filter_map(|job| self.records.get(&job.conversion).cloned()).collect(),
             jobs,
             running,
             unannounced: pick(&|record| !record.announced && !record.state.is_terminal()),
             unpublished: pick(&|record| !record.published && record.state == State::Succeeded),
         }
+    }
+
+    /// What is paused gets no job, and nothing of a batch while somebody waits.
+    fn must_be_in_turn(&mut self, known: &Known) {
+        let chosen: Vec<_> = (self.decider)(known)
+            .actions
+            .into_iter()
+            .filter_map(|action| match action {
+                Action::Dispatch(id, _) => Some(id),
+                _ => None,
+            })
+            .collect();
+        let of_batch =
+            |id: &ConversionId| self.records.get(id).is_some_and(|it| it.batch.is_some());
+        let waits = |it: &Conversion| {
+            let due = it.state == State::Queued && it.not_before <= self.now;
+            due && it.batch.is_none() && !chosen.contains(&it.id)
+        };
+        let bulk = chosen.iter().any(of_batch);
+        let somebody_waits = self.records.values().any(waits);
+        self.must(!self.paused || chosen.is_empty(), || format!("{chosen:?} while paused"));
+        self.must(!(bulk && self.batch_is_paused), || "a paused batch goes on".to_owned());
+        self.must(!(bulk && somebody_waits), || "a batch goes before an upload".to_owned());
     }
 
     /// A pass; where there are faults, a crash may cut it short before any action, and any action may
@@ -336,6 +380,7 @@ impl World {
     pub(super) fn come_to_an_end(&mut self, chance: u64) {
         let choices = &mut Choices(chance);
         self.old_jobs = None;
+        (self.paused, self.batch_is_paused) = (false, false);
         self.settle(choices);
         self.clear_up();
         for record in self.records.values().cloned().collect::<Vec<_>>() {
