@@ -14,7 +14,7 @@ use domain::{State, Video};
 use serde_json::Value;
 use std::time::Instant;
 
-const ROUNDS: usize = 30;
+const ROUNDS: usize = 20;
 
 /// Seconds from the start to the Job and to the program.
 struct Took {

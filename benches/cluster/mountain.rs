@@ -1,6 +1,6 @@
 //! A hundred thousand waiting conversions and as many finished ones: what a free slot waits for its
-//! next Job, what the dispatcher holds in memory and what it asks of the API server, against the same
-//! with a hundred.
+//! next Job, what the dispatcher holds in memory and what it asks of the API server, and how long the
+//! gateway takes for the first page of their list, against the same with a hundred.
 
 use super::{
     backlog::MEMORY,
@@ -13,10 +13,10 @@ use crate::{
     report::{Row, median},
 };
 use anyhow::Context;
-use domain::{Change, Conversion, ConversionId, Mp3, Video};
+use domain::{Change, Conversion, ConversionId, Mp3};
 use mongodb::bson::{Document, doc};
 use queue::{ControlMessage, Message};
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 use storage::Work;
 
 const MANY: usize = 100_000;
@@ -27,19 +27,24 @@ const SLOTS: usize = 5;
 pub(crate) async fn measure(place: &mut Place) -> Result<Vec<Row>> {
     let clip = stored::clip(place.folder.path(), 1)?;
     let video = stored::video(&place.storage, &clip).await?;
+    let (gateway, token) = place.gateway().await?;
+    let url = format!("http://{gateway}/v1/conversions?limit=100");
     stored::queued(&place.storage, &video, FEW).await?;
     let mut watch = place.bare.watch().await?;
     place.dispatcher(SLOTS, &[MEMORY])?;
     watch.all_created(SLOTS).await?;
     let (few, few_lists) = rounds(place, &mut watch).await?;
-    pile_up(place, &video).await?;
+    let page = list(&url, &token).await?;
+    pile_up(place, &clip).await?;
     let (many, many_lists) = rounds(place, &mut watch).await?;
+    let many_page = list(&url, &token).await?;
     let memory = place.memory_mb("dispatcher", "VmHWM:")?;
     let first_pass = restart(place, &mut watch).await?;
     let memory = memory.max(place.memory_mb("dispatcher", "VmHWM:")?);
     eprintln!("list calls while slots were refilled: {many_lists}, with few records {few_lists}");
     Ok(vec![
         Row::of_pairs("free slot to its Job: 200,000 records, 100", &[(many, few)], 1.25, "ms"),
+        Row::of_pairs("a page of the list: 200,000 records, 100", &[(many_page, page)], 1.25, "ms"),
         Row::of_limit("200,000 records: the dispatcher's peak", memory, 64.0, "MB"),
         Row::of_limit("200,000 records: list calls", many_lists, few_lists, ""),
         Row::of_limit("200,000 records: start, first pass and its Job", first_pass, 2.0, "s"),
@@ -91,25 +96,43 @@ fn list_calls() -> Result<f64> {
     Ok(counts.sum())
 }
 
-async fn pile_up(place: &Place, video: &Video) -> Result {
-    let waiting = stored::queued(&place.storage, video, 2).await?;
+/// The median time of a page of a user's list, in ms.
+async fn list(url: &str, token: &str) -> Result<f64> {
+    let (client, mut times) = (reqwest::Client::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let answer = client.get(url).bearer_auth(token).send().await?.error_for_status()?;
+        answer.bytes().await?;
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(median(times))
+}
+
+/// The samples are made where no dispatcher looks.
+async fn pile_up(place: &Place, clip: &Path) -> Result {
+    let video = stored::video(&place.bare_storage, clip).await?;
+    let waiting = stored::queued(&place.bare_storage, &video, 2).await?;
     copy(place, &waiting[0], MANY).await?;
     let done = &waiting[1];
-    place.storage.change(done.id, &Change::Dispatch { attempt: 1 }).await?;
-    place.storage.change(done.id, &Change::Claim { attempt: 1 }).await?;
-    let mp3 =
-        Mp3 { id: done.id.mp3(1), length: 1, sha256: video.sha256.clone(), duration_ms: 1000 };
-    place.storage.change(done.id, &Change::Succeed { claim: 1, mp3 }).await?;
-    place.storage.change(done.id, &Change::Published).await?;
+    let change = async |change| place.bare_storage.change(done.id, &change).await;
+    change(Change::Dispatch { attempt: 1 }).await?;
+    change(Change::Claim { attempt: 1 }).await?;
+    let mp3 = Mp3 { id: done.id.mp3(1), length: 1, sha256: video.sha256, duration_ms: 1000 };
+    change(Change::Succeed { claim: 1, mp3 }).await?;
+    change(Change::Published).await?;
     copy(place, done, MANY).await
 }
 
 /// Copies of a record under new ids, past storage's own code, which writes them one by one.
 async fn copy(place: &Place, record: &Conversion, count: usize) -> Result {
-    let client = mongodb::Client::with_uri_str(place.storage_url()?).await?;
-    let records = client.default_database().context("a database")?;
-    let records = records.collection::<Document>("conversions");
-    let row = records.find_one(doc! { "_id": record.id.to_string() }).await?.context("a record")?;
+    let conversions = async |url: String| {
+        let client = mongodb::Client::with_uri_str(url).await?;
+        let database = client.default_database().context("a database")?;
+        anyhow::Ok(database.collection::<Document>("conversions"))
+    };
+    let samples = conversions(place.bare_storage_url()?).await?;
+    let records = conversions(place.storage_url()?).await?;
+    let row = samples.find_one(doc! { "_id": record.id.to_string() }).await?.context("a record")?;
     for _ in 0..count / 1000 {
         let copies = (0..1000).map(|_| {
             let (id, mut copy) = (ConversionId::generate().to_string(), row.clone());

@@ -41,7 +41,7 @@ pub(crate) async fn video(storage: &Storage, file: &Path) -> Result<Video> {
     let blob = writer.finish().await?;
     let video = Video {
         id,
-        owner: "ada".parse()?,
+        owner: "admin".parse()?,
         name: "film.mp4".to_owned().into(),
         length: blob.length,
         sha256: blob.sha256,

@@ -41,6 +41,8 @@ pub struct Dispatcher {
     endings: Endings,
     /// When the last pass began.
     pulse: Arc<Pulse>,
+    /// When the store last failed to answer.
+    answering_since: Timestamp,
 }
 
 impl Dispatcher {
@@ -72,16 +74,20 @@ impl Dispatcher {
             wake,
             endings: Endings::default(),
             pulse: Arc::default(),
+            answering_since: Timestamp::MIN,
         })
     }
 
     /// Passes until the token is cancelled. Jobs go on without it; children end with the process.
-    pub async fn run(self, token: CancellationToken) {
+    pub async fn run(mut self, token: CancellationToken) {
         let (mut round, mut healthy) = (Instant::now(), true);
         loop {
             self.pulse.beat();
             let due = round <= Instant::now();
             let passed = self.pass(due).await;
+            if let Err(Error::Storage(_)) = passed {
+                self.answering_since = Timestamp::now();
+            }
             if due {
                 round = Instant::now() + ROUND;
             }
@@ -155,6 +161,7 @@ impl Dispatcher {
         let others = self.others(&jobs, &running).await?;
         let known = Known {
             now,
+            answering_since: self.answering_since,
             paused: dispatching.paused,
             paused_batches,
             limits: self.limits,

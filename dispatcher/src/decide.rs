@@ -31,6 +31,8 @@ pub struct Limits {
 pub struct Known {
     /// When the records were read.
     pub now: Timestamp,
+    /// Since when the store has answered: nobody could show life before.
+    pub answering_since: Timestamp,
     /// Limits.
     pub limits: Limits,
     /// Whether a job that is not listed is certainly dead (children of this process) or may only
@@ -112,13 +114,14 @@ fn absent(known: &Known, record: &Conversion, plan: &mut Plan) {
     } else if known.absent_is_dead || is_silent(known, record) {
         plan.actions.push(release(record, Cause::Disruption("its job is gone".to_owned())));
     } else {
-        plan.wake_by(silent_at(record));
+        plan.wake_by(silent_at(known, record));
     }
 }
 
 /// A running record and its job.
 fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
-    let overdue = record.dispatched_at.unwrap_or(record.created_at) + known.limits.pending;
+    let dispatched = record.dispatched_at.unwrap_or(record.created_at);
+    let overdue = dispatched.max(job.created_at).max(known.answering_since) + known.limits.pending;
     match &job.phase {
         Phase::Failed(cause) => plan.actions.push(release(record, cause.clone())),
         // Exit 0 without a verdict in the record: superseded by a second process of this very
@@ -127,7 +130,7 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             let cause = Cause::Trouble("the job ended without a result".to_owned());
             plan.actions.push(release(record, cause));
         }
-        Phase::Complete => plan.wake_by(silent_at(record)),
+        Phase::Complete => plan.wake_by(silent_at(known, record)),
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
             plan.actions.push(release(record, Cause::NeverStarted(why)));
@@ -140,7 +143,7 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
         Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
             give_up(record, job, "fell silent", plan);
         }
-        Phase::Waiting(_) | Phase::Running => plan.wake_by(silent_at(record)),
+        Phase::Waiting(_) | Phase::Running => plan.wake_by(silent_at(known, record)),
     }
 }
 
@@ -153,12 +156,13 @@ fn release(record: &Conversion, cause: Cause) -> Action {
     Action::Change(record.id, Change::Release { attempt: record.attempt, cause })
 }
 
-fn silent_at(record: &Conversion) -> Timestamp {
-    record.alive_at.or(record.dispatched_at).unwrap_or(record.created_at) + SILENCE
+fn silent_at(known: &Known, record: &Conversion) -> Timestamp {
+    let shown = record.alive_at.or(record.dispatched_at).unwrap_or(record.created_at);
+    shown.max(known.answering_since) + SILENCE
 }
 
 fn is_silent(known: &Known, record: &Conversion) -> bool {
-    silent_at(record) <= known.now
+    silent_at(known, record) <= known.now
 }
 
 /// Jobs that are alive though their record does not stand for them.
@@ -220,3 +224,5 @@ fn choose(known: &Known, plan: &mut Plan) {
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;

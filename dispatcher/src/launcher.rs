@@ -7,6 +7,7 @@ pub use child::{ChildConfig, Children};
 pub use kubernetes::{JobConfig, Kubernetes};
 
 use domain::{Cause, Conversion, ConversionId};
+use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -27,6 +28,8 @@ pub struct Job {
     pub conversion: ConversionId,
     /// Which attempt.
     pub attempt: u32,
+    /// When it was created: later than its dispatch where the cluster was away.
+    pub created_at: Timestamp,
     /// Where it stands.
     pub phase: Phase,
 }

@@ -45,6 +45,8 @@ enum Step {
     Look,
     /// It acts on what it saw.
     Act { chance: u64 },
+    /// The store does not answer for a while.
+    Outage { millis: i64 },
     /// An operator pauses dispatching, or resumes it.
     Switch,
     /// An operator pauses the batch, or resumes it.
@@ -81,7 +83,7 @@ impl Choices {
     }
 
     fn step(&mut self) -> Step {
-        match self.below(42) {
+        match self.below(43) {
             0..2 => Step::Upload,
             2..11 => Step::Pass { chance: self.next() },
             11..29 => Step::Pod { chance: self.next() },
@@ -96,6 +98,7 @@ impl Choices {
             38 => Step::Look,
             39 => Step::Switch,
             40 => Step::Hold,
+            41 => Step::Outage { millis: self.below(40_000) as i64 },
             _ => Step::Act { chance: self.next() },
         }
     }

@@ -5,6 +5,7 @@
 
 use super::{Error, Job, Phase, job_name};
 use domain::{Cause, Conversion, Exit};
+use jiff::Timestamp;
 use std::{
     collections::HashMap,
     io,
@@ -73,6 +74,7 @@ impl Children {
             name: name.clone(),
             conversion: record.id,
             attempt: record.attempt,
+            created_at: Timestamp::now(),
             phase: Phase::Running,
         };
         let kill = CancellationToken::new();

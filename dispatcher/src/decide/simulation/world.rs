@@ -53,6 +53,7 @@ pub(super) struct World {
     /// What a watch that stands still goes on showing.
     old_jobs: Option<Vec<Job>>,
     slots_are_exact: bool,
+    answering_since: Timestamp,
     paused: bool,
     batch_is_paused: bool,
 }
@@ -73,6 +74,7 @@ impl World {
             old_view: None,
             old_jobs: None,
             slots_are_exact: true,
+            answering_since: Timestamp::MIN,
             paused: false,
             batch_is_paused: false,
         }
@@ -91,6 +93,10 @@ impl World {
                 let known = self.view();
                 self.must_be_in_turn(&known);
                 self.pass(&known, Some(&mut Choices(*chance)));
+            }
+            Step::Outage { millis } => {
+                self.now += SignedDuration::from_millis(*millis);
+                self.answering_since = self.now;
             }
             Step::Switch => self.paused ^= true,
             Step::Hold => self.batch_is_paused ^= true,
@@ -183,6 +189,7 @@ impl World {
         let alive = jobs.iter().filter(|job| job.phase.is_alive() && !is_running(job.conversion));
         Known {
             now: self.now,
+            answering_since: self.answering_since,
             limits: Limits { jobs: CAP, pending: SignedDuration::from_secs(60) },
             absent_is_dead: self.absent_is_dead,
             paused: self.paused,
@@ -274,7 +281,8 @@ impl World {
         }
         let (conversion, attempt) = (record.id, record.attempt);
         let phase = Phase::Waiting(None);
-        self.jobs.insert(name.clone(), Job { name: name.clone(), conversion, attempt, phase });
+        let job = Job { name: name.clone(), conversion, attempt, created_at: self.now, phase };
+        self.jobs.insert(name.clone(), job);
         // What an attempt has ahead follows from its number; some are started twice from one spec.
         let fate = self.uploads as usize + attempt as usize;
         for _ in 0..1 + usize::from(fate.is_multiple_of(4)) {

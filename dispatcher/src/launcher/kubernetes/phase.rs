@@ -3,6 +3,7 @@
 use super::super::{Job, Phase};
 use super::job::identity;
 use domain::{Cause, Exit};
+use jiff::Timestamp;
 use k8s_openapi::api::{
     batch::v1::{Job as KubeJob, JobCondition},
     core::v1::{ContainerStateTerminated, Pod},
@@ -21,6 +22,7 @@ pub(super) fn job(job: &KubeJob, pods: &[Arc<Pod>]) -> Option<Job> {
         name,
         conversion: conversion.parse().ok()?,
         attempt: attempt.parse().ok()?,
+        created_at: job.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0),
         phase: phase(job, &own),
     })
 }
