@@ -48,6 +48,7 @@ pub(crate) async fn video(storage: &Storage, file: &Path) -> Result<Video> {
         created_at: Timestamp::now(),
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     };
     let first = conversion(&video);
     storage.accept(&video, &first).await?;

@@ -1,11 +1,15 @@
 //! Takes messages and rings. A message is acked as soon as the record says what it says, so nothing
-//! is ever held unacked while a conversion runs.
+//! is ever held unacked while a conversion runs. For a message of the original system the record is
+//! made first, beside the others.
 
-use crate::Error;
-use queue::{Consumer, Delivery, Item, Message, Queue, Topic};
+use crate::{
+    Error,
+    adopt::{Adoption, adopt},
+};
+use queue::{Consumer, Delivery, Item, Message, Queue, Topic, VideoMessage};
 use std::{sync::Arc, time::Duration};
 use storage::Storage;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// A message about a conversion that has no record is looked at this often before it is put aside.
@@ -32,18 +36,65 @@ pub(crate) async fn listen(
 }
 
 async fn take_all(mut consumer: Consumer, storage: Storage, wake: Arc<Notify>) {
+    // At most as many as the consumer may hold unsettled. They end with this task.
+    let mut adoptions = JoinSet::new();
     loop {
         match consumer.next().await {
             // The broker was away, or has lost everything: the records know better.
             Item::Reconnected => {}
-            Item::Delivery(delivery) => {
-                if let Err(error) = take(delivery, &storage).await {
-                    tracing::warn!(error = %error, "a message comes again");
+            Item::Delivery(delivery) => match foreign(&delivery) {
+                Some(message) => {
+                    let (storage, wake) = (storage.clone(), wake.clone());
+                    adoptions.spawn(async move {
+                        settled(take_foreign(delivery, &message, &storage).await);
+                        wake.notify_one();
+                    });
                 }
-            }
+                None => settled(take(delivery, &storage).await),
+            },
         }
+        while adoptions.try_join_next().is_some() {}
         wake.notify_one();
     }
+}
+
+fn settled(result: Result<(), queue::Error>) {
+    if let Err(error) = result {
+        tracing::warn!(error = %error, "a message comes again");
+    }
+}
+
+/// What a producer of the original system says, which knows no conversions.
+fn foreign(delivery: &Delivery) -> Option<VideoMessage> {
+    match delivery.message() {
+        Ok(Message::Video(video)) if video.conversion.is_none() => Some(video.clone()),
+        _ => None,
+    }
+}
+
+async fn take_foreign(
+    delivery: Delivery,
+    message: &VideoMessage,
+    storage: &Storage,
+) -> Result<(), queue::Error> {
+    let fid = &message.video_fid;
+    match adopt(storage, message).await {
+        Ok(Adoption::Done) => return delivery.ack().await,
+        Ok(Adoption::Missing(_)) if delivery.deliveries() < LOOKS => {}
+        Ok(Adoption::Missing(reason) | Adoption::Refused(reason)) => {
+            tracing::warn!(
+                video.fid = fid,
+                reason,
+                "a foreign message is put with the dead letters"
+            );
+            return put_aside(delivery, reason).await;
+        }
+        Err(error) => {
+            tracing::info!(error = %error, video.fid = fid, "a foreign video is tried again later");
+        }
+    }
+    delivery.retry_later(LOOK_AGAIN).await;
+    Ok(())
 }
 
 async fn take(delivery: Delivery, storage: &Storage) -> Result<(), queue::Error> {

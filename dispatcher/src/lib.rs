@@ -6,6 +6,7 @@
 //! pass.
 
 mod act;
+mod adopt;
 mod batch;
 pub mod config;
 pub mod decide;

@@ -103,6 +103,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: Some(Timestamp::UNIX_EPOCH),
             deleted: false,
+            foreign_fid: None,
         };
         let new = NewConversion {
             video: &video,

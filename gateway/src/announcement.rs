@@ -14,7 +14,7 @@ const CONFIRM: Duration = Duration::from_secs(2);
 pub(crate) async fn of_video(context: &Context, conversion: &Conversion) {
     let message = Message::Video(VideoMessage {
         conversion: Some(conversion.id),
-        video_fid: conversion.video.to_string(),
+        video_fid: conversion.video_fid(),
         username: Some(conversion.owner.to_string()),
         trace: conversion.trace.clone(),
     });

@@ -181,6 +181,7 @@ fn records(http: &HttpConfig, id: VideoId, blob: &Blob, upload: Upload) -> (Vide
         created_at: now,
         expires_at: http.video_retention.and_then(|kept| now.checked_add(kept).ok()),
         deleted: false,
+        foreign_fid: None,
     };
     let new = NewConversion {
         video: &video,

@@ -46,6 +46,7 @@ impl Stage {
             created_at: Timestamp::now(),
             expires_at: None,
             deleted: false,
+            foreign_fid: None,
         };
         let new = NewConversion {
             video: &video,

@@ -116,7 +116,7 @@ impl Dispatcher {
         };
         let message = VideoMessage {
             conversion: Some(id),
-            video_fid: record.video.to_string(),
+            video_fid: record.video_fid(),
             username: Some(record.owner.to_string()),
             trace: record.trace.clone(),
         };
@@ -134,7 +134,7 @@ impl Dispatcher {
         let message = Mp3Message {
             event: record.event(),
             conversion: id,
-            video_fid: record.video.to_string(),
+            video_fid: record.video_fid(),
             mp3_fid: mp3.id.to_string(),
             username: record.owner.to_string(),
             name: record.name.to_string(),

@@ -22,6 +22,7 @@ async fn upload(storage: &Storage, owner: &str) -> Conversion {
         created_at: Timestamp::now(),
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     };
     let new = NewConversion {
         video: &video,

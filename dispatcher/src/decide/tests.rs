@@ -19,6 +19,7 @@ fn running(claimed: bool) -> Conversion {
         created_at: at(0),
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     };
     let new = NewConversion {
         video: &video,

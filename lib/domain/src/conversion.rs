@@ -114,6 +114,9 @@ pub struct Conversion {
     pub id: ConversionId,
     /// The video it converts.
     pub video: VideoId,
+    /// What the original system calls the video, if it comes from there.
+    #[serde(default)]
+    pub foreign_fid: Option<String>,
     /// The video's name, for lists and operators.
     pub name: FileName,
     /// Whose it is.
@@ -184,6 +187,7 @@ impl Conversion {
         Self {
             id,
             video: new.video.id,
+            foreign_fid: new.video.foreign_fid.clone(),
             name: new.video.name.clone(),
             owner: new.video.owner.clone(),
             role: new.role,
@@ -213,6 +217,11 @@ impl Conversion {
             mp3_expires_at: None,
             mp3_expired: false,
         }
+    }
+
+    /// What messages call its video.
+    pub fn video_fid(&self) -> String {
+        self.foreign_fid.clone().unwrap_or_else(|| self.video.to_string())
     }
 
     /// The id of the event that tells of its MP3.

@@ -65,10 +65,34 @@ id! {
     EventId
 }
 
+/// The parent of ids that follow from a file of the original system.
+const FOREIGN: Uuid = Uuid::from_u128(0xb3d4_7c10_9a6e_4f25_8c71_05e2_f8d9_364b);
+
+fn at(time: Timestamp, random: [u8; 10]) -> Uuid {
+    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
 /// The lowest id that can be made at `time` or later.
 fn lowest_at(time: Timestamp) -> Uuid {
-    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
-    Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+    at(time, [0; 10])
+}
+
+/// An id of this time; the rest follows from the hash.
+fn derived(time: Timestamp, hash: Uuid) -> Uuid {
+    let hash = hash.into_bytes();
+    // All but the bytes that hold a UUID's version and variant.
+    at(time, [0, 1, 2, 3, 4, 5, 10, 11, 12, 13].map(|at: usize| hash[at]))
+}
+
+/// A foreign file's id in its one spelling, and its time: an ObjectId begins with the second of its
+/// making, any other id knows none.
+fn foreign(fid: &str) -> (String, Timestamp) {
+    if fid.len() != 24 || !fid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return (fid.to_owned(), Timestamp::UNIX_EPOCH);
+    }
+    let second = i64::from_str_radix(&fid[..8], 16).unwrap_or(0);
+    (fid.to_ascii_lowercase(), Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 impl VideoId {
@@ -80,6 +104,12 @@ impl VideoId {
     /// The lowest id that can be made at `time` or later.
     pub fn lowest_at(time: Timestamp) -> Self {
         Self(lowest_at(time))
+    }
+
+    /// The id of the video that a file of the original system becomes, however often.
+    pub fn of_foreign(fid: &str) -> Self {
+        let (fid, time) = foreign(fid);
+        Self(derived(time, Uuid::new_v5(&FOREIGN, fid.as_bytes())))
     }
 }
 
@@ -104,11 +134,13 @@ impl ConversionId {
     ) -> Self {
         let Options { preset, allow_truncated } = options;
         let name = format!("{batch} {preset} {allow_truncated}");
-        let hash = Uuid::new_v5(&video.0, name.as_bytes()).into_bytes();
-        // All but the bytes that hold a UUID's version and variant.
-        let random = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13].map(|at: usize| hash[at]);
-        let millis = u64::try_from(made_at.as_millisecond()).unwrap_or(0);
-        Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        Self(derived(made_at, Uuid::new_v5(&video.0, name.as_bytes())))
+    }
+
+    /// The id of the conversion that a message of the original system asks for, however often.
+    pub fn of_foreign(fid: &str) -> Self {
+        let video = VideoId::of_foreign(fid);
+        Self(derived(foreign(fid).1, Uuid::new_v5(&video.0, b"conversion")))
     }
 
     /// The MP3 that claim `claim` of this conversion writes.
@@ -141,5 +173,29 @@ mod tests {
         assert_eq!(id.mp3(1), id.mp3(1));
         assert_ne!(id.mp3(1), id.mp3(2));
         assert_ne!(id.event().uuid(), id.mp3(1).uuid());
+    }
+
+    #[test]
+    fn ids_of_foreign_files_are_stable_and_as_old_as_the_files() {
+        let fid = "64f0c0ffee64f0c0ffee64f0";
+        let made_at = Timestamp::from_second(0x64f0_c0ff).unwrap();
+        let later = made_at + jiff::SignedDuration::from_millis(1);
+        let (video, conversion) = (VideoId::of_foreign(fid), ConversionId::of_foreign(fid));
+        assert!(VideoId::lowest_at(made_at) <= video && video < VideoId::lowest_at(later));
+        assert!(ConversionId::lowest_at(made_at) <= conversion);
+        assert!(conversion < ConversionId::lowest_at(later));
+        assert_eq!(video.uuid().get_version_num(), 7);
+        assert_ne!(video.uuid(), conversion.uuid());
+        // Ids lie in stores and brokers: whatever changes here would convert everything again.
+        assert_eq!(video.to_string(), "018a4c71-e418-7b5c-8b17-6909480d6e20");
+        assert_eq!(conversion.to_string(), "018a4c71-e418-7a82-86a1-b3653d1e0073");
+        let shouted = fid.to_ascii_uppercase();
+        assert_eq!(VideoId::of_foreign(&shouted), video, "the same ObjectId");
+        assert_eq!(ConversionId::of_foreign(&shouted), conversion, "the same ObjectId");
+        for other in ["64f0c0ffee64f0c0ffee64f1", "film", "FILM", "film\u{e9}", ""] {
+            assert_ne!(VideoId::of_foreign(other), video, "{other}");
+            assert_eq!(VideoId::of_foreign(other), VideoId::of_foreign(other));
+        }
+        assert_ne!(VideoId::of_foreign("film"), VideoId::of_foreign("FILM"));
     }
 }

@@ -26,6 +26,9 @@ pub struct Video {
     /// Its owner wants it gone, with all that hangs on it: for users it is gone.
     #[serde(default)]
     pub deleted: bool,
+    /// What the original system calls it, if it comes from there.
+    #[serde(default)]
+    pub foreign_fid: Option<String>,
 }
 
 /// A file's name as data: never a path. At most 255 characters, no control or bidirectional

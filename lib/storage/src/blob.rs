@@ -196,6 +196,10 @@ impl BlobReader {
         Ok(Self { source, length })
     }
 
+    pub(crate) const fn foreign(reader: mongo::Reader, length: u64) -> Self {
+        Self { source: Source::Mongo(reader), length }
+    }
+
     /// Bytes in all.
     pub const fn length(&self) -> u64 {
         self.length

@@ -13,8 +13,8 @@ mod mongo;
 pub use blob::{Blob, BlobReader, BlobWriter};
 
 use domain::{
-    Applied, Change, Conversion, ConversionId, Idempotency, Mp3Id, Pending, PendingKind, Refused,
-    State, UserName, Video, VideoId,
+    Applied, Change, Conversion, ConversionId, FileName, Idempotency, Mp3Id, Pending, PendingKind,
+    Refused, State, UserName, Video, VideoId,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -173,6 +173,15 @@ impl Storage {
     /// Opens an MP3's bytes.
     pub async fn open_mp3(&self, mp3: Mp3Id) -> Result<BlobReader, Error> {
         BlobReader::open(self, blob::Name::Mp3(mp3)).await
+    }
+
+    /// Opens a file that the original system has stored; says its name too.
+    pub async fn open_foreign(&self, fid: &str) -> Result<(BlobReader, FileName), Error> {
+        match self {
+            Self::Mongo(store) => store.open_foreign(fid).await,
+            // It knew MongoDB only.
+            Self::Embedded(_) => Err(Error::NotFound),
+        }
     }
 
     /// Deletes a file's bytes, finished or not. A file that is not there is deleted already.

@@ -4,6 +4,7 @@
 //! server and on a replica set: no transaction is used anywhere.
 
 mod control;
+mod foreign;
 mod gridfs;
 
 pub(crate) use gridfs::{Reader, Writer};

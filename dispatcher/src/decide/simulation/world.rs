@@ -151,6 +151,7 @@ impl World {
             created_at: self.now,
             expires_at: None,
             deleted: false,
+            foreign_fid: None,
         };
         let id = ConversionId::from(uuid::Uuid::from_u128(self.uploads << 64));
         let new = NewConversion {

@@ -17,6 +17,7 @@ fn video() -> Video {
         created_at: at(0),
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     }
 }
 

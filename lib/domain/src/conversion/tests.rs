@@ -13,6 +13,7 @@ fn queued() -> Conversion {
         created_at: Timestamp::UNIX_EPOCH,
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     };
     let new = NewConversion {
         video: &video,

@@ -53,6 +53,7 @@ async fn use_all(storage: &Storage) {
         created_at: Timestamp::UNIX_EPOCH,
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     };
     let new = NewConversion {
         video: &video,

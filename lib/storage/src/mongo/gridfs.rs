@@ -4,14 +4,14 @@
 //! written and read here. The file document comes last, when all the chunks are there for good: a
 //! file without one does not exist.
 
-use super::Mongo;
+use super::{Mongo, number};
 use crate::{Blob, Error, blob::Name};
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use mongodb::{
     Collection,
     bson::{
-        DateTime, Document, RawBinaryRef, RawDocumentBuf, cstr, doc, oid::ObjectId, rawdoc,
+        Bson, DateTime, Document, RawBinaryRef, RawDocumentBuf, cstr, doc, oid::ObjectId, rawdoc,
         spec::BinarySubtype,
     },
     options::{Acknowledgment, WriteConcern},
@@ -190,7 +190,7 @@ impl Writer {
     async fn stored_hash(&self) -> Result<sha2::digest::Output<Sha256>, Error> {
         let reader = Reader {
             chunks: self.store.chunks(self.name),
-            id: self.name.id(),
+            id: self.name.id().into(),
             chunk: CHUNK as u64,
         };
         let mut hash = Sha256::new();
@@ -211,7 +211,7 @@ impl Writer {
 #[derive(Clone)]
 pub(crate) struct Reader {
     chunks: Collection<RawDocumentBuf>,
-    id: String,
+    id: Bson,
     chunk: u64,
 }
 
@@ -219,16 +219,20 @@ impl Reader {
     pub(crate) async fn open(store: &Mongo, name: Name) -> Result<(Self, u64), Error> {
         let file =
             store.files(name).find_one(doc! { "_id": name.id() }).await?.ok_or(Error::NotFound)?;
-        let number = |key: &str| {
-            let value = file
-                .get(key)
-                .and_then(|value| value.as_i64().or_else(|| value.as_i32().map(i64::from)));
-            value
-                .and_then(|value| u64::try_from(value).ok())
-                .ok_or_else(|| Error::Corrupt(format!("{key} of {}", name.id())))
+        Self::of(&file, store.chunks(name))
+    }
+
+    /// Reads the file of this document; says its length too.
+    pub(super) fn of(
+        file: &Document,
+        chunks: Collection<RawDocumentBuf>,
+    ) -> Result<(Self, u64), Error> {
+        let id = file.get("_id").cloned().unwrap_or_default();
+        let size = |key| {
+            number(file, key).ok_or_else(|| Error::Corrupt(format!("the file {id} has no {key}")))
         };
-        let (length, chunk) = (number("length")?, number("chunkSize")?.max(1));
-        Ok((Self { chunks: store.chunks(name), id: name.id(), chunk }, length))
+        let (length, chunk) = (size("length")?, size("chunkSize")?.max(1));
+        Ok((Self { chunks, id, chunk }, length))
     }
 
     pub(crate) async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {

@@ -11,6 +11,7 @@
 )]
 
 mod blobs;
+mod foreign;
 mod lifetimes;
 mod lists;
 mod records;
@@ -107,6 +108,8 @@ held_by_all! {
     blobs::a_swept_writer_cannot_finish
     blobs::a_cancelled_append_spoils_the_file
     blobs::markers_come_longest_silent_first
+    foreign::a_file_of_the_original_system_is_found_by_its_fid
+    foreign::a_foreign_file_with_a_gap_is_damaged
     records::an_accepted_upload_is_all_there
     records::accepting_again_after_a_lost_reply_is_safe
     records::a_duplicate_leaves_no_video_record

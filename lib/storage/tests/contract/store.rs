@@ -91,6 +91,7 @@ pub(crate) fn video_of(owner: &UserName) -> Video {
         created_at: at(0),
         expires_at: None,
         deleted: false,
+        foreign_fid: None,
     }
 }
 
