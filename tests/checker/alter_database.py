@@ -4,6 +4,8 @@
     alter_database.py URL rest       ages the markers; prints what is not at rest, nothing when all is
     alter_database.py URL damages    lists the damages below, and what the checker must say of each
     alter_database.py URL DAMAGE COPY    copies the database to COPY and damages that
+    alter_database.py URL copy COPY      only copies it
+    alter_database.py URL drop COPY      drops a copy
 """
 import sys, uuid
 
@@ -118,6 +120,8 @@ if __name__ == "__main__":
         print("\n".join(f"{damage}\t{said}" for damage, (_, said) in DAMAGES.items()))
     elif what == "rest":
         rest()
+    elif what == "copy":
+        copy(sys.argv[3])
     elif what == "drop":
         client.drop_database(sys.argv[3])
     else:

@@ -6,6 +6,7 @@
 //! with `CI=true` that is a failure. Every scenario has a stack of its own, so all run in parallel;
 //! those that stop parts of the cluster itself have a cluster of their own, `BREAKABLE_CLUSTER`.
 
+mod chance;
 mod client;
 mod clips;
 mod judge;

@@ -10,6 +10,7 @@ mod operators;
 mod original;
 mod parts;
 mod repeats;
+mod suite;
 mod uploads;
 
 use crate::{
@@ -69,6 +70,9 @@ const USUALLY: Scenario = Scenario {
 };
 
 scenarios! {
+    suite::a_random_fault_every_few_seconds, only: Some(Which::Cluster),
+        settings: Settings { proxied: true, max_jobs: 4, job_ttl_seconds: 5, ..BREAKABLE };
+    suite::the_cluster_checker_sees_every_damage, only: Some(Which::Cluster);
     parts::rabbitmq_is_killed_thrice, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
     parts::mongod_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
     parts::the_api_server_is_away_for_30_s, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;

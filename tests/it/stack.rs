@@ -3,7 +3,9 @@
 pub(crate) mod cluster;
 pub(crate) mod embedded;
 pub(crate) mod links;
+pub(crate) mod service;
 pub(crate) mod site;
+pub(crate) mod watch;
 
 use crate::{Result, client::Client, process::output_of, process::program};
 use cluster::Cluster;
@@ -79,6 +81,14 @@ impl Stack {
 
     /// The cluster, in a scenario that is told to no other stack.
     pub(crate) fn cluster(&self) -> Result<&Cluster> {
+        match self {
+            Self::Cluster(cluster) => Ok(cluster),
+            Self::Embedded(_) => anyhow::bail!("a story of the cluster"),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn cluster_mut(&mut self) -> Result<&mut Cluster> {
         match self {
             Self::Cluster(cluster) => Ok(cluster),
             Self::Embedded(_) => anyhow::bail!("a story of the cluster"),

@@ -1,5 +1,9 @@
 //! What clients were told, line by line as it happened, for the checker: a program in
-//! `tests/checker` that shares no code with the services and judges the data folder by it.
+//! `tests/checker` that shares no code with the services and judges by it what is stored.
+
+mod cluster;
+
+pub(crate) use cluster::{Heard, database};
 
 use crate::{
     Result, client::Client, clips::Clip, process::output_of, stack::embedded::Embedded, wait,
@@ -18,7 +22,7 @@ use std::{
 };
 
 /// Longest time for one answer through all the faults of a scenario.
-const LONG: Duration = Duration::from_secs(150);
+const LONG: Duration = Duration::from_secs(300);
 
 /// The file that the checker reads.
 pub(crate) struct Told {
@@ -63,7 +67,8 @@ impl Told {
         let id = record["id"].as_str().context("an id")?;
         let what = format!("conversion {id} to end");
         let state = wait::until(&what, LONG, async || {
-            let answer = client.get(&format!("/v1/conversions/{id}")).await?;
+            // Asked once in a while: many wait at once.
+            let answer = client.get(&format!("/v1/conversions/{id}?wait=5")).await?;
             if answer.status() == StatusCode::NOT_FOUND {
                 return Ok(Some("lost".to_owned()));
             }
@@ -102,6 +107,11 @@ impl Told {
         let gone = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_FOUND && tries > 1;
         ensure!(gone, "delete: {status}");
         self.note(&json!({ "said": "deleted", "video": record["video"] }))
+    }
+
+    /// A message that means nothing is sent, and is to end among the dead ones.
+    pub(crate) fn nonsense(&self, body: &str) -> Result {
+        self.note(&json!({ "said": "nonsense", "body": body }))
     }
 
     /// Asks until there is an answer that is neither a lost connection nor `come again`.
@@ -159,6 +169,10 @@ pub(crate) fn alter(data: &Path, what: &str) -> Result<String> {
 /// A program of `tests/checker`.
 pub(crate) fn python(name: &str) -> Command {
     let mut command = Command::new("python3");
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checker").join(name));
+    command.arg(checker().join(name));
     command
+}
+
+fn checker() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checker")
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Result,
+    chance::chance,
     clips::{self, Clip},
     mounts,
     process::{children_of, output_of, program, with_environment},
@@ -11,14 +12,14 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 use std::{
     cell::Cell, fs, io, os::unix::fs::PermissionsExt, path::Path, process::Command,
     sync::atomic::Ordering, time::Duration,
 };
 
 /// Reasons that three deaths, or two deaths of the decoder, may bring about.
-const BY_DEATH: &[&str] = &["attempts_exhausted", "out_of_memory"];
+pub(super) const BY_DEATH: &[&str] = &["attempts_exhausted", "out_of_memory"];
 
 pub(super) async fn the_server_is_killed_fifty_times(stack: &mut Stack) -> Result {
     let mut chance = chance()?;
@@ -237,16 +238,6 @@ async fn load<'a>(
         });
     }
     Ok(async { try_join_all(uploads).await.map(drop) })
-}
-
-/// Choices that follow from a seed, which is printed; `SEED` repeats one.
-fn chance() -> Result<StdRng> {
-    let seed = match std::env::var("SEED") {
-        Ok(seed) => seed.parse().context("SEED")?,
-        Err(_) => rand::random(),
-    };
-    eprintln!("repeat these choices with SEED={seed}");
-    Ok(StdRng::seed_from_u64(seed))
 }
 
 fn embedded(stack: &mut Stack) -> Result<&mut Embedded> {

@@ -100,8 +100,8 @@ pub(super) async fn an_image_cannot_be_pulled(stack: &mut Stack) -> Result {
         Ok(record["state"] == "queued" && why.contains("Image"))
     })
     .await?;
-    let Stack::Cluster(cluster) = &mut *stack else { return Ok(()) };
-    cluster.dispatcher_settings.push(("CONVERTER_IMAGE", cluster.site.image.clone()));
+    let cluster = stack.cluster_mut()?;
+    cluster.dispatcher.settings.push(("CONVERTER_IMAGE", cluster.site.image.clone()));
     stack.kill_dispatcher().await?;
     user.mp3(&id).await?;
     ensure!(failures(stack.cluster()?).await? == 0, "it was counted as an attempt");

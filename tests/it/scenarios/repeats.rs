@@ -42,7 +42,7 @@ pub(super) async fn every_attempt_is_started_twice(stack: &mut Stack) -> Result 
     one_mp3_each(stack, &accepted).await
 }
 
-type Doubling = (crate::stack::cluster::Watch, Arc<Mutex<usize>>);
+type Doubling = (crate::stack::watch::Watch, Arc<Mutex<usize>>);
 
 /// For each Job a bare pod from the same template, under other labels.
 fn double_every_pod(cluster: &Cluster) -> Result<Doubling> {

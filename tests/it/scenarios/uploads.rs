@@ -44,7 +44,7 @@ pub(super) async fn two_users_upload_ten_clips_at_once(stack: &mut Stack) -> Res
 
 /// Everything that ever happened to the Jobs of a stack.
 struct JobHistory {
-    _watch: crate::stack::cluster::Watch,
+    _watch: crate::stack::watch::Watch,
     seen: Arc<Mutex<Seen>>,
 }
 

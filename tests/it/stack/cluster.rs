@@ -2,22 +2,24 @@
 //!
 //! Each stack has a namespace, a database, a virtual host and an account database of its own.
 
-use super::{Settings, distinct, free_port, links::Links, site::Site, take_events};
+use super::{
+    Settings, distinct, free_port,
+    links::Links,
+    service::{self, Service, auth_url},
+    site::Site,
+    take_events,
+    watch::Watch,
+};
 use crate::{
     Result,
-    process::{Process, bound_to_this_thread, output_of},
+    process::{children_of, output_of, with_environment},
     wait,
 };
 use anyhow::Context;
 use mongodb::bson::doc;
 use queue::{Mp3Message, Queue};
 use serde_json::Value;
-use std::{
-    io::BufReader,
-    path::Path,
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The running services.
@@ -29,10 +31,15 @@ pub(crate) struct Cluster {
     /// Where everything behind the services is, without proxies.
     pub(crate) site: Site,
     links: Option<Links>,
-    /// What the dispatcher is told, from its next start on.
-    pub(crate) dispatcher_settings: Vec<(&'static str, String)>,
-    dispatcher: Process,
-    others: Vec<Process>,
+    breakable: bool,
+    /// Where pods find the storage.
+    for_pods: String,
+    /// Where auth and gateway say whether they are well.
+    health: [String; 2],
+    auth: Service,
+    gateway: Service,
+    /// The one that makes Jobs.
+    pub(crate) dispatcher: Service,
 }
 
 impl Cluster {
@@ -47,19 +54,35 @@ impl Cluster {
             false => None,
         };
         let seen = links.as_ref().map_or_else(|| Ok(site.clone()), |it| it.before(&site))?;
-        let others =
-            start_others(&seen, links.as_ref(), &name, settings, folder.path(), [auth_port, port])?;
         let mongodb =
             links.as_ref().map_or_else(|| Ok(site.mongodb.clone()), |it| it.for_pods(&site))?;
         let for_pods = Site { mongodb, ..site.clone() }.storage_url(&name);
-        let dispatcher_settings = dispatcher_settings(&seen, &name, settings, for_pods);
-        let dispatcher = Process::start("dispatcher", &[], &dispatcher_settings, folder.path())?;
+        let start = |service, settings| Service::start(service, settings, folder.path());
+        let auth = start("auth", service::auth(&seen, &name, auth_port))?;
+        let ports = [auth_port, port];
+        let gateway = service::gateway(&seen, links.as_ref(), &name, settings, ports);
+        let gateway = start("gateway", gateway)?;
+        let dispatcher = service::dispatcher(&seen, &name, settings, for_pods.clone());
+        let dispatcher = start("dispatcher", dispatcher)?;
         let place =
             links.as_ref().map_or_else(|| ([127, 0, 0, 1], port).into(), |it| it.gateway.address());
         let url = format!("http://{place}");
-        let mut stack =
-            Self { url, folder, name, site, links, dispatcher_settings, dispatcher, others };
-        stack.answers(auth_port).await?;
+        let health = [auth_url(auth_port), url.clone()].map(|url| format!("{url}/healthz"));
+        let breakable = settings.breakable;
+        let mut stack = Self {
+            url,
+            folder,
+            name,
+            site,
+            links,
+            breakable,
+            for_pods,
+            health,
+            auth,
+            gateway,
+            dispatcher,
+        };
+        stack.answers().await?;
         Ok(stack)
     }
 
@@ -68,11 +91,11 @@ impl Cluster {
         self.links.as_ref().context("a stack without proxies")
     }
 
-    async fn answers(&mut self, auth_port: u16) -> Result {
-        let urls = [format!("{}/healthz", auth_url(auth_port)), format!("{}/healthz", self.url)];
+    async fn answers(&mut self) -> Result {
         wait::until_true("the services to answer", Duration::from_secs(60), async || {
-            self.others.iter_mut().try_for_each(Process::must_run)?;
-            for url in &urls {
+            self.auth.must_run()?;
+            self.gateway.must_run()?;
+            for url in &self.health {
                 if !reqwest::get(url).await?.status().is_success() {
                     return Ok(false);
                 }
@@ -80,6 +103,40 @@ impl Cluster {
             Ok(true)
         })
         .await
+    }
+
+    /// kill -9 of auth, gateway or dispatcher.
+    pub(crate) fn kill(&mut self, name: &str) {
+        match name {
+            "auth" => self.auth.kill(),
+            "gateway" => self.gateway.kill(),
+            _ => self.dispatcher.kill(),
+        }
+    }
+
+    /// Starts those of auth, gateway and dispatcher that do not run.
+    pub(crate) fn revive(&mut self) -> Result {
+        for service in [&mut self.auth, &mut self.gateway, &mut self.dispatcher] {
+            service.revive(self.folder.path())?;
+        }
+        Ok(())
+    }
+
+    /// Brings back whatever is away, slow or dead, and waits until all of it answers.
+    pub(crate) async fn restore(&mut self) -> Result {
+        if let Some(links) = &self.links {
+            links.all().iter().for_each(|(_, proxy)| proxy.pass());
+        }
+        self.site.restore().await?;
+        self.revive()?;
+        self.answers().await
+    }
+
+    /// Ids of the processes that convert for this stack, attempts and decoders.
+    pub(crate) fn converters(&self) -> Vec<i32> {
+        let attempts = with_environment(&format!("STORAGE_URL={}", self.for_pods), "attempt");
+        let decoders: Vec<_> = attempts.iter().flat_map(|id| children_of(*id)).collect();
+        [attempts, decoders].concat()
     }
 
     pub(super) fn accounts_url(&self) -> String {
@@ -94,11 +151,9 @@ impl Cluster {
         self.site.queue_url(&self.name)
     }
 
-    pub(super) async fn kill_dispatcher(&mut self) -> Result {
+    pub(crate) async fn kill_dispatcher(&mut self) -> Result {
         self.dispatcher.kill();
-        let (settings, folder) = (&self.dispatcher_settings, self.folder.path());
-        self.dispatcher = Process::start("dispatcher", &[], settings, folder)?;
-        Ok(())
+        self.dispatcher.revive(self.folder.path())
     }
 
     pub(super) async fn stored_mp3s(&self) -> Result<usize> {
@@ -146,116 +201,30 @@ impl Cluster {
     /// Hands every change of every Job to `see`, on a thread of its own, until the watch is dropped.
     pub(crate) fn watch_jobs(
         &self,
-        mut see: impl FnMut(&str, &Value) + Send + 'static,
+        see: impl FnMut(&str, &Value) + Send + 'static,
     ) -> Result<Watch> {
-        let mut command = bound_to_this_thread(Path::new("kubectl"));
-        command.env("KUBECONFIG", &self.site.kubeconfig);
-        command.args([
-            "-n",
-            &self.name,
-            "get",
-            "jobs",
-            "-o",
-            "json",
-            "--watch",
-            "--output-watch-events",
-        ]);
-        let mut kubectl = command.stdout(Stdio::piped()).spawn()?;
-        let events = BufReader::new(kubectl.stdout.take().context("a pipe")?);
-        let seen = std::thread::spawn(move || {
-            for event in serde_json::Deserializer::from_reader(events)
-                .into_iter::<Value>()
-                .map_while(|event| event.ok())
-            {
-                see(event["type"].as_str().unwrap_or_default(), &event["object"]);
-            }
-        });
-        Ok(Watch { kubectl, seen: Some(seen) })
+        Watch::jobs(&self.site.kubeconfig, &self.name, see)
     }
 
     pub(super) fn tell(&self) {
-        self.dispatcher.tell();
-        self.others.iter().for_each(Process::tell);
+        [&self.dispatcher, &self.auth, &self.gateway].into_iter().for_each(Service::tell);
         for what in [&["get", "jobs,pods", "-o", "wide"][..], &["get", "events"]] {
             eprintln!("{}", self.kubectl(what, None).unwrap_or_else(|error| error.to_string()));
         }
     }
 
     pub(super) async fn end(mut self) {
-        self.dispatcher.kill();
-        self.others.iter_mut().for_each(Process::kill);
+        for service in [&mut self.dispatcher, &mut self.auth, &mut self.gateway] {
+            service.kill();
+        }
+        // A story that failed may have left parts dead, and the next one has the same cluster.
+        if self.breakable
+            && let Err(error) = self.site.restore().await
+        {
+            eprintln!("{error:#}");
+        }
         if let Err(error) = self.site.remove_places(&self.name).await {
             eprintln!("{error:#}");
         }
     }
-}
-
-/// A watch on Jobs; ends when dropped.
-pub(crate) struct Watch {
-    kubectl: Child,
-    seen: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.kubectl.kill();
-        let _ = self.kubectl.wait();
-        if let Some(seen) = self.seen.take() {
-            let _ = seen.join();
-        }
-    }
-}
-
-/// auth's address.
-pub(super) fn auth_url(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
-}
-
-/// auth and the gateway, which find everything where `seen` says.
-fn start_others(
-    seen: &Site,
-    links: Option<&Links>,
-    name: &str,
-    settings: &Settings,
-    folder: &Path,
-    [auth_port, port]: [u16; 2],
-) -> Result<Vec<Process>> {
-    let auth = [
-        ("AUTH_LISTEN", format!("127.0.0.1:{auth_port}")),
-        ("AUTH_DATABASE_URL", seen.accounts_url(name)),
-    ];
-    let for_gateway = links.map(|links| format!("http://{}", links.auth.address()));
-    let gateway = [
-        ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
-        ("GATEWAY_AUTH_URL", for_gateway.unwrap_or_else(|| auth_url(auth_port))),
-        ("GATEWAY_MAX_UPLOAD_BYTES", settings.max_upload_bytes.to_string()),
-        ("STORAGE_URL", seen.storage_url(name)),
-        ("QUEUE_URL", seen.queue_url(name)),
-    ];
-    Ok(vec![
-        Process::start("auth", &[], &auth, folder)?,
-        Process::start("gateway", &[], &gateway, folder)?,
-    ])
-}
-
-fn dispatcher_settings(
-    seen: &Site,
-    name: &str,
-    settings: &Settings,
-    for_pods: String,
-) -> Vec<(&'static str, String)> {
-    let image = settings.image.map_or_else(|| seen.image.clone(), str::to_owned);
-    vec![
-        ("KUBECONFIG", seen.kubeconfig.clone()),
-        ("STORAGE_URL", seen.storage_url(name)),
-        ("QUEUE_URL", seen.queue_url(name)),
-        ("DISPATCHER_NAMESPACE", name.to_owned()),
-        ("DISPATCHER_MAX_JOBS", settings.max_jobs.to_string()),
-        ("DISPATCHER_JOB_TTL_SECONDS", settings.job_ttl_seconds.to_string()),
-        ("DISPATCHER_PENDING_LIMIT_SECONDS", settings.pending_limit_seconds.to_string()),
-        ("CONVERTER_IMAGE", image),
-        ("CONVERTER_STORAGE_URL", for_pods),
-        ("CONVERTER_MEMORY_MIB", settings.memory_mib.to_string()),
-        ("LOG", "info,dispatcher=debug".to_owned()),
-    ]
 }

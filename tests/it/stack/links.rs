@@ -1,7 +1,7 @@
 //! The proxies of one stack, one before each part, so that a test can do harm to what any two parts
 //! say to one another, and to no other stack.
 
-use super::{cluster::auth_url, site::Site};
+use super::{service::auth_url, site::Site};
 use crate::{Result, process::output_of, proxy::Proxy};
 use anyhow::Context;
 use reqwest::Url;

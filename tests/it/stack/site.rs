@@ -1,21 +1,25 @@
 //! Where a cluster's parts are: the ordinary one's in the environment, the breakable one's in the
 //! file that `BREAKABLE_CLUSTER` names. Tests stop and kill the parts of the breakable one.
 
-use crate::{Result, process::output_of};
+use crate::{Result, process::output_of, wait};
 use anyhow::{Context, ensure};
 use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 /// What a run must say of itself, in the order of the fields.
 const NEEDED: [&str; 5] = ["KUBECONFIG", "MONGODB_URL", "AMQP_URL", "MYSQL_URL", "CONVERTER_IMAGE"];
 
+/// The parts that tests stop and kill.
+const PARTS: [&str; 5] = ["rabbitmq", "mongod", "mariadb", "apiserver", "kubelet"];
+
 /// Addresses of one cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
-    pub(super) kubeconfig: String,
+    pub(crate) kubeconfig: String,
     pub(super) mongodb: String,
     pub(super) amqp: String,
     pub(super) mysql: String,
@@ -74,6 +78,25 @@ impl Site {
     /// Packs a program as an image of this name, and puts it on the node.
     pub(crate) fn pack(&self, program: &Path, image: &str) -> Result {
         output_of(self.tool("image").arg(program).arg(image), None).map(drop)
+    }
+
+    /// Starts the parts that do not run, and waits until all of them work.
+    pub(super) async fn restore(&self) -> Result {
+        for name in PARTS {
+            self.part("start", name)?;
+        }
+        let ready = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
+        wait::until_true("the parts to work", Duration::from_secs(90), async || {
+            let limit = "--request-timeout=5s";
+            let nodes = output_of(self.kubectl().args([limit, "get", "nodes", "-o", ready]), None)?;
+            ensure!(nodes == "True", "the node's readiness: {nodes}");
+            self.sql("SELECT 1")?;
+            self.rabbitmqctl(&["-q", "list_vhosts"])?;
+            let mongodb = mongodb::Client::with_uri_str(&self.mongodb).await?;
+            mongodb.list_database_names().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// kubectl.
