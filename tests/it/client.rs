@@ -84,8 +84,9 @@ impl Client {
     /// The conversion.
     pub(crate) async fn conversion(&self, id: &str) -> Result<Value> {
         let answer = self.get(&format!("/v1/conversions/{id}")).await?;
-        ensure!(answer.status().is_success(), "conversion {id}: {}", answer.status());
-        Ok(answer.json().await?)
+        let (status, body) = (answer.status(), answer.text().await?);
+        ensure!(status.is_success(), "conversion {id}: {status} {body}");
+        Ok(serde_json::from_str(&body)?)
     }
 
     /// Waits until an attempt is in the middle of its work.
