@@ -49,18 +49,15 @@ impl Cluster {
         let site = if settings.breakable { Site::breakable()? } else { Site::ordinary()? };
         site.make_places(&name)?;
         let (auth_port, port) = (free_port()?, free_port()?);
-        let links = match settings.proxied {
-            true => Some(Links::start(&site, auth_port, port, folder.path())?),
-            false => None,
-        };
+        let links = || Links::start(&site, auth_port, port, folder.path());
+        let links = settings.proxied.then(links).transpose()?;
         let seen = links.as_ref().map_or_else(|| Ok(site.clone()), |it| it.before(&site))?;
         let mongodb =
             links.as_ref().map_or_else(|| Ok(site.mongodb.clone()), |it| it.for_pods(&site))?;
         let for_pods = Site { mongodb, ..site.clone() }.storage_url(&name);
         let start = |service, settings| Service::start(service, settings, folder.path());
         let auth = start("auth", service::auth(&seen, &name, auth_port))?;
-        let ports = [auth_port, port];
-        let gateway = service::gateway(&seen, links.as_ref(), &name, settings, ports);
+        let gateway = service::gateway(&seen, links.as_ref(), &name, settings, [auth_port, port]);
         let gateway = start("gateway", gateway)?;
         let dispatcher = service::dispatcher(&seen, &name, settings, for_pods.clone());
         let dispatcher = start("dispatcher", dispatcher)?;
@@ -68,14 +65,13 @@ impl Cluster {
             links.as_ref().map_or_else(|| ([127, 0, 0, 1], port).into(), |it| it.gateway.address());
         let url = format!("http://{place}");
         let health = [auth_url(auth_port), url.clone()].map(|url| format!("{url}/healthz"));
-        let breakable = settings.breakable;
         let mut stack = Self {
             url,
             folder,
             name,
             site,
             links,
-            breakable,
+            breakable: settings.breakable,
             for_pods,
             health,
             auth,
