@@ -92,8 +92,8 @@ async fn load<'a>(
     let clips = clips_of_all_lengths(stack.folder())?;
     let mut uploads = Vec::new();
     for n in 0..count as usize {
-        // Of each fifteen one works for so long that something is always at work.
-        let clip = if n % 15 == 7 { n / 15 % 2 } else { 2 + n % (clips.len() - 2) };
+        // Of each six one works for so long that something is mostly at work.
+        let clip = if n % 6 == 3 { n / 6 % 2 } else { 2 + n % (clips.len() - 2) };
         let ((owner, user), clip) = (users[n % users.len()].clone(), clips[clip].clone());
         let begin = (SHARE * count).mul_f64(chance.random());
         uploads.push(async move {
@@ -108,7 +108,7 @@ async fn load<'a>(
 
 /// Two of some minutes, then many of a few seconds.
 fn clips_of_all_lengths(folder: &Path) -> Result<Vec<Clip>> {
-    let seconds = |n| if n < 2 { 400.0 } else { 2.0 + f64::from(n % 5) / 2.0 };
+    let seconds = |n| if n < 2 { 900.0 } else { 2.0 + f64::from(n % 5) / 2.0 };
     (0..22).map(|n| clips::clip(folder, 300 + 37 * n, seconds(n))).collect()
 }
 

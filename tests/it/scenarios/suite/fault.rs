@@ -34,7 +34,15 @@ enum Fault {
     Nonsense,
 }
 
-const ALL: [(&str, Fault); 17] = [
+/// What can hit only while somebody converts, which is seldom: then it is half of what hits.
+const OF_ATTEMPTS: [(&str, Fault); 4] = [
+    ("job deleted", Fault::Job),
+    ("pod deleted", Fault::Pod),
+    ("converter killed", Fault::Kill),
+    ("converter stopped", Fault::Stop),
+];
+
+const OTHERS: [(&str, Fault); 13] = [
     ("rabbitmq killed", Fault::Part("rabbitmq")),
     ("mongod killed", Fault::Part("mongod")),
     ("mariadb killed", Fault::Part("mariadb")),
@@ -43,10 +51,6 @@ const ALL: [(&str, Fault); 17] = [
     ("auth killed", Fault::Service("auth")),
     ("gateway killed", Fault::Service("gateway")),
     ("dispatcher killed", Fault::Service("dispatcher")),
-    ("job deleted", Fault::Job),
-    ("pod deleted", Fault::Pod),
-    ("converter killed", Fault::Kill),
-    ("converter stopped", Fault::Stop),
     ("connections cut", Fault::Link(|proxy, _| proxy.cut())),
     ("connections slow", Fault::Link(|proxy, chance| proxy.slow(chance.random_range(500..20_000)))),
     (
@@ -85,7 +89,7 @@ impl<'a> Faults<'a> {
     pub(super) async fn hit_for(&mut self, length: Duration) -> Result {
         let began = Instant::now();
         while began.elapsed() < length {
-            let (name, fault) = ALL[self.chance.random_range(0..ALL.len())];
+            let (name, fault) = self.choose();
             let next = Duration::from_millis(self.chance.random_range(2000..5000));
             let hit = Instant::now();
             if self.hit(fault).await? {
@@ -101,6 +105,12 @@ impl<'a> Faults<'a> {
             going_on.await?;
         }
         self.cluster.restore().await
+    }
+
+    fn choose(&mut self) -> (&'static str, Fault) {
+        let at_work = !self.cluster.converters().is_empty();
+        let among = if at_work && self.chance.random() { &OF_ATTEMPTS[..] } else { &OTHERS[..] };
+        among[self.chance.random_range(0..among.len())]
     }
 
     /// Whether it has hit.
