@@ -96,10 +96,7 @@ impl Server {
 
     /// CPU seconds that the server itself has used.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, after) = stat.rsplit_once(')').context("a name")?;
-        let ticks = after.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / 100.0)
+        cpu_seconds(self.child.id())
     }
 
     /// How often its threads have gone to sleep and been woken.
@@ -130,6 +127,14 @@ impl Server {
     fn status(&self, field: &str) -> Result<f64> {
         status_mb(self.child.id(), field)
     }
+}
+
+/// CPU seconds that a process has used.
+pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, after) = stat.rsplit_once(')').context("a name")?;
+    let ticks = after.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / 100.0)
 }
 
 /// A field of `/proc/ID/status` in MB.

@@ -8,8 +8,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use storage::ChangeError;
 
-const JOBS: usize = 200;
-const PAIRS: usize = 3;
+const JOBS: usize = 500;
+const PAIRS: usize = 5;
 /// Requests on their way at once that the bare client is tried with.
 const WIDTHS: [usize; 3] = [4, 16, 32];
 /// Of a Job, in MiB.

@@ -21,7 +21,7 @@ use tokio_util::io::ReaderStream;
 const GIGABYTE: u64 = 1_000_000_000;
 const SMALL: u64 = 100_000_000;
 const PAIRS: usize = 3;
-const READS: usize = 5;
+const READS: usize = 9;
 const AT_ONCE: usize = 20;
 /// Of one read by either client.
 const BLOCK: usize = 256 << 10;

@@ -112,11 +112,15 @@ impl Client {
     pub(crate) async fn mp3(&self, id: &str) -> Result<Vec<u8>> {
         let record = self.finished(id).await?;
         ensure!(record["state"] == "succeeded", "{record}");
-        let answer = self.get(&format!("/v1/conversions/{id}/mp3")).await?;
-        ensure!(answer.status() == StatusCode::OK, "mp3 of {id}: {}", answer.status());
-        let bytes = answer.bytes().await?.to_vec();
-        ensure!(record["mp3"]["length"] == bytes.len() as u64, "length of {id}");
-        Ok(bytes)
+        // As any client does when a download breaks off.
+        wait::until(&format!("the MP3 of {id} to come whole"), LONG, async || {
+            let answer = self.get(&format!("/v1/conversions/{id}/mp3")).await?;
+            ensure!(answer.status() == StatusCode::OK, "mp3 of {id}: {}", answer.status());
+            let bytes = answer.bytes().await?.to_vec();
+            ensure!(record["mp3"]["length"] == bytes.len() as u64, "length of {id}");
+            Ok(Some(bytes))
+        })
+        .await
     }
 
     /// Uploads bytes that cannot be converted and returns the reason's code.

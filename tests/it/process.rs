@@ -47,6 +47,17 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// SIGTERM, as Kubernetes sends it to a pod that is to go.
+    pub(crate) fn terminate(&self) -> Result {
+        let id = self.child.id().to_string();
+        output_of(Command::new("kill").args(["-TERM", &id]), None).map(drop)
+    }
+
+    /// Its exit code once it has ended by itself; none while it runs.
+    pub(crate) fn exit_code(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
+    }
+
     /// An error if it has ended.
     pub(crate) fn must_run(&mut self) -> Result {
         match self.child.try_wait()? {

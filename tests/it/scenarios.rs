@@ -108,6 +108,7 @@ scenarios! {
     batches::a_cancelled_batch_leaves_what_is_there;
     batches::the_shipped_manifest_converts_once_more, only: Some(Which::Cluster);
     operators::kubectl_tells_whose_job_it_is_and_why_it_failed, only: Some(Which::Cluster);
+    operators::services_end_what_they_have_in_hand, only: Some(Which::Cluster);
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
     original::its_clients_work_unchanged;
     original::its_producers_work_unchanged, only: Some(Which::Cluster);

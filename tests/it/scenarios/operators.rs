@@ -5,13 +5,16 @@ use crate::{
     client::LONG,
     clips,
     judge::{Accepted, one_mp3_each},
+    leftovers::chunks,
     process::{output_of, with_environment},
     stack::{Stack, cluster::Cluster, free_port},
     wait,
 };
 use anyhow::{Context, ensure};
+use futures::{StreamExt, stream};
+use reqwest::{Body, StatusCode};
 use serde_json::Value;
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 /// Columns that a user of `kubectl get jobs` asks for.
 const COLUMNS: &str = "audio-converter.dev/owner,audio-converter.dev/preset,\
@@ -77,6 +80,56 @@ async fn said_by_events(cluster: &Cluster, reason: &str, words: &str) -> Result 
         }))
     })
     .await
+}
+
+pub(super) async fn services_end_what_they_have_in_hand(stack: &mut Stack) -> Result {
+    let user = stack.user("ada").await?;
+    let long = clips::clip(stack.folder(), 440, 900.0)?;
+    let at_work = user.upload(&long).await?;
+    user.at_work(&at_work).await?;
+    let clip = clips::clip(stack.folder(), 700, 600.0)?;
+    let bytes = std::fs::read(&clip.path)?;
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    let (first, rest) = (first.to_vec(), rest.to_vec());
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let body = stream::iter([Ok(first)]).chain(stream::once(receiver));
+    let upload = user.post_video("film.mp4", Body::wrap_stream(body), "one-key");
+    let Stack::Cluster(cluster) = stack else {
+        return Ok(());
+    };
+    let before = chunks(cluster, "videos").await?;
+    let told = async {
+        let begun = async || Ok(chunks(cluster, "videos").await? > before);
+        wait::until_true("a part of it to be stored", LONG, begun).await?;
+        for service in cluster.services() {
+            service.terminate()?;
+        }
+        let late = format!("{}/healthz", user.url);
+        let closed = async || Ok(reqwest::get(&late).await.is_err());
+        wait::until_true("the gateway to take nobody else", LONG, closed).await?;
+        anyhow::Ok(sender.send(rest))
+    };
+    let (answer, told) = tokio::join!(upload, told);
+    ensure!(told?.is_ok(), "the upload was broken off");
+    let answer = answer?;
+    ensure!(answer.status() == StatusCode::ACCEPTED, "{}", answer.status());
+    let record: Value = answer.json().await?;
+    for service in cluster.services() {
+        let code =
+            wait::until("a service to end", Duration::from_secs(30), async || service.exit_code());
+        let code = code.await?;
+        ensure!(code == 0, "a service ended with {code}");
+    }
+    cluster.revive()?;
+    let id = record["id"].as_str().context("an id")?.to_owned();
+    let both = [(at_work, long), (id, clip)];
+    let both = both.map(|(id, clip)| Accepted { client: user.clone(), id, clip });
+    let answers = async || Ok(user.get("/healthz").await?.status().is_success());
+    wait::until_true("the gateway to be back", LONG, answers).await?;
+    for upload in &both {
+        ensure!(user.finished(&upload.id).await?["attempt"] == 1, "a Job did not go on");
+    }
+    one_mp3_each(stack, &both).await
 }
 
 /// Metrics that only a cluster has, or that only what is out of order brings about.

@@ -110,12 +110,15 @@ impl Cluster {
         }
     }
 
+    /// auth, gateway and dispatcher, to be told something or asked.
+    pub(crate) fn services(&mut self) -> [&mut Service; 3] {
+        [&mut self.auth, &mut self.gateway, &mut self.dispatcher]
+    }
+
     /// Starts those of auth, gateway and dispatcher that do not run.
     pub(crate) fn revive(&mut self) -> Result {
-        for service in [&mut self.auth, &mut self.gateway, &mut self.dispatcher] {
-            service.revive(self.folder.path())?;
-        }
-        Ok(())
+        let folder = self.folder.path().to_owned();
+        self.services().into_iter().try_for_each(|service| service.revive(&folder))
     }
 
     /// Brings back whatever is away, slow or dead, and waits until all of it answers.

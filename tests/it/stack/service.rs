@@ -35,6 +35,16 @@ impl Service {
         self.process.kill();
     }
 
+    /// See [`Process`].
+    pub(crate) fn terminate(&self) -> Result {
+        self.process.terminate()
+    }
+
+    /// See [`Process`].
+    pub(crate) fn exit_code(&mut self) -> Result<Option<i32>> {
+        self.process.exit_code()
+    }
+
     pub(super) fn must_run(&mut self) -> Result {
         self.process.must_run()
     }

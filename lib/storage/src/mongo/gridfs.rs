@@ -18,13 +18,15 @@ use mongodb::{
 };
 use sha2::{Digest, Sha256};
 use std::{mem, ops::Range};
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 /// The size that GridFS clients use: 255 KiB.
 const CHUNK: usize = 255 << 10;
-/// Chunks in one insert. One batch is on its way while the next is gathered, and the driver copies
-/// the one on its way: 6 MiB an upload in all.
-const BATCH: usize = 8;
+/// Chunks in one insert: half a MiB is gathered while the one before is on its way.
+const BATCH: usize = 2;
+/// Inserts on their way at once, of all files of the process. The driver copies each: more of them
+/// would take memory, and make no disk faster.
+static INSERTS: Semaphore = Semaphore::const_new(4);
 
 impl Mongo {
     fn files(&self, name: Name) -> Collection<Document> {
@@ -65,7 +67,7 @@ impl Writer {
             store,
             name,
             first: BytesMut::new(),
-            filling: BytesMut::new(),
+            filling: BytesMut::with_capacity(CHUNK),
             full: Vec::new(),
             inserting: None,
             next: 1,
@@ -117,13 +119,16 @@ impl Writer {
     /// Sends the full chunks off, once those before them are in.
     async fn insert_full(&mut self) -> Result<(), Error> {
         self.settled().await?;
-        let (chunks, full) = (self.store.chunks(self.name), mem::take(&mut self.full));
-        if full.is_empty() {
+        if self.full.is_empty() {
             return Ok(());
         }
+        // Never closed, so never an error.
+        let turn = INSERTS.acquire().await;
+        let (chunks, full) = (self.store.chunks(self.name), mem::take(&mut self.full));
         // Chunks need not be journaled one by one: the renewal of the marker is, after them.
         let quick = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
         self.inserting = Some(tokio::spawn(async move {
+            let _turn = turn;
             chunks.insert_many(full).write_concern(quick).await?;
             Ok(())
         }));

@@ -4,7 +4,7 @@ use crate::store::{
     Store, accepted, ada, added, at, changed, conversion_of, first, noise, put, running, success,
     video_of,
 };
-use domain::{Change, Conversion, PendingKind, State, Video};
+use domain::{Change, Conversion, ConversionId, PendingKind, State, Video};
 use jiff::{SignedDuration, Timestamp};
 use std::slice::from_ref;
 use storage::{AddError, ChangeError, Error, Storage, Usage, Which, Work};
@@ -33,6 +33,12 @@ pub(crate) async fn usage_follows_what_is_stored(Store { storage, .. }: Store) {
     let started = added(&storage, at(3)).await.id;
     running(&storage, started).await;
     assert_eq!(usage().await, Usage { bytes: 4 + 4711 + 8, waiting: 2 });
+    // What a batch converts nobody has asked for.
+    let (id, batch) = (ConversionId::generate(), Some("louder".parse().unwrap()));
+    let record = storage.conversion(queued).await.unwrap();
+    storage.add(&Conversion { id, batch, ..record }).await.unwrap();
+    assert_eq!(usage().await.waiting, 2);
+    changed(&storage, id, &[Change::Cancel]).await;
     changed(&storage, queued, &[Change::Cancel]).await;
     storage.condemn(&video, Timestamp::now()).await.unwrap();
     assert_eq!(usage().await.waiting, 1);
