@@ -1,11 +1,13 @@
 //! `converter-job local` against the ffmpeg command line with the same settings.
 
-use crate::{Result, program, report::Row};
-use anyhow::ensure;
+use crate::{Result, program, report::Row, server::status_mb};
+use anyhow::{Context, ensure};
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Pairs measured; the first of them warms the caches of both sides alike.
@@ -15,11 +17,30 @@ const PAIRS: usize = 5;
 pub(crate) fn measure() -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let film = film(folder.path())?;
-    let mut pairs = Vec::new();
-    for _ in 0..PAIRS {
-        pairs.push((ours(&film, "v2")?, ffmpeg(&film, ["-q:a", "2"])?));
+    let mut rows = Vec::new();
+    for (preset, settings) in [("v2", ["-q:a", "2"]), ("192", ["-b:a", "192k"])] {
+        let (mut walls, mut processors, mut peak) = (Vec::new(), Vec::new(), 0.0_f64);
+        for _ in 0..PAIRS {
+            let (ours, theirs) = (ours(&film, preset)?, ffmpeg(&film, settings)?);
+            walls.push((ours.wall, theirs.wall));
+            processors.push((ours.processor, theirs.processor));
+            peak = peak.max(ours.peak_mb);
+        }
+        let name = |what: &str| format!("30 minutes, {preset}: {what}");
+        rows.push(Row::of_pairs(&name("wall"), &walls, 0.58, "s"));
+        rows.push(Row::of_pairs(&name("processor time"), &processors, 1.08, "s"));
+        rows.push(Row::of_limit(&name("peak of both processes"), peak, 120.0, "MB"));
     }
-    Ok(vec![Row::of_pairs("30 minutes, v2: wall", &pairs, 1.05, "s")])
+    Ok(rows)
+}
+
+/// What one run took.
+struct Took {
+    wall: f64,
+    /// Seconds, of all its processes.
+    processor: f64,
+    /// The sum of the peaks of the process and its children.
+    peak_mb: f64,
 }
 
 /// One minute made, then repeated without encoding it again: 30 minutes at about 4 Mbit/s.
@@ -49,7 +70,7 @@ fn film(folder: &Path) -> Result<PathBuf> {
     Ok(film)
 }
 
-fn ours(film: &Path, preset: &str) -> Result<f64> {
+fn ours(film: &Path, preset: &str) -> Result<Took> {
     let out = film.with_extension("ours.mp3");
     timed(
         Command::new(program("converter-job"))
@@ -61,7 +82,7 @@ fn ours(film: &Path, preset: &str) -> Result<f64> {
     )
 }
 
-fn ffmpeg(film: &Path, settings: [&str; 2]) -> Result<f64> {
+fn ffmpeg(film: &Path, settings: [&str; 2]) -> Result<Took> {
     let out = film.with_extension("peer.mp3");
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(film).args([
@@ -72,13 +93,42 @@ fn ffmpeg(film: &Path, settings: [&str; 2]) -> Result<f64> {
     timed(command.args(settings).arg(&out), &out)
 }
 
-fn timed(command: &mut Command, out: &Path) -> Result<f64> {
-    let start = Instant::now();
-    run(command)?;
-    let took = start.elapsed().as_secs_f64();
+fn timed(command: &mut Command, out: &Path) -> Result<Took> {
+    let (start, before, mut peaks) = (Instant::now(), of_ended_children()?, HashMap::new());
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        note_peaks(child.id(), &mut peaks);
+        thread::sleep(Duration::from_millis(5));
+    };
+    let wall = start.elapsed().as_secs_f64();
+    ensure!(status.success(), "{command:?}: {status}");
     ensure!(out.metadata()?.len() > 1 << 20, "{} is too small", out.display());
     std::fs::remove_file(out)?;
-    Ok(took)
+    let processor = of_ended_children()? - before;
+    Ok(Took { wall, processor, peak_mb: peaks.values().sum() })
+}
+
+/// Processor seconds of this process's children that have ended, and of theirs.
+fn of_ended_children() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, after) = stat.rsplit_once(')').context("a name")?;
+    let ticks = after.split_whitespace().skip(13).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / 100.0)
+}
+
+/// Peaks so far, of a process and its children.
+fn note_peaks(process: u32, peaks: &mut HashMap<u32, f64>) {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    let children = children.unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    for process in std::iter::once(process).chain(children) {
+        if let Ok(peak) = status_mb(process, "VmHWM:") {
+            peaks.insert(process, peak);
+        }
+    }
 }
 
 fn run(command: &mut Command) -> Result {

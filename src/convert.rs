@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 /// What does the work.
 enum Converter {
     Server(Client),
-    Local(PathBuf),
+    Local(PathBuf, usize),
 }
 
 /// Uploads at a time: while one is converted the next is on its way.
@@ -112,7 +112,11 @@ async fn prepare(arguments: &Arguments, context: &Context) -> Result<Prepared, E
         Some(_) => (Converter::Server(server::signed_in(context).await?), AT_ONCE),
         None => {
             let program = program::converter_job(context.config.converter_job.as_deref());
-            (Converter::Local(program), available_parallelism().map_or(1, NonZero::get))
+            let cores = available_parallelism().map_or(1, NonZero::get);
+            let at_once = arguments.jobs.map_or(cores, NonZero::get);
+            // One long film has all cores for itself.
+            let threads = (cores / at_once.min(items.len()).max(1)).max(1);
+            (Converter::Local(program, threads), at_once)
         }
     };
     Ok((items, faults, converter, arguments.jobs.map_or(at_once, NonZero::get)))
@@ -157,8 +161,8 @@ async fn one(
                 None => return Err(left_there(item, accepted.get(), context)),
             }
         }
-        Converter::Local(program) => {
-            local::convert(program, &item.video, options, target, context).await?
+        Converter::Local(program, threads) => {
+            local::convert(program, *threads, &item.video, options, target, context).await?
         }
     };
     let length = fs::metadata(target.path()).map_or(0, |mp3| mp3.len());

@@ -38,6 +38,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// is gone before this returns.
 pub(crate) async fn convert(
     program: &Path,
+    threads: usize,
     video: &Path,
     options: &Options,
     target: &Target,
@@ -45,6 +46,7 @@ pub(crate) async fn convert(
 ) -> Result<Option<u64>, Error> {
     let part = target.part()?;
     let mut command = command(program, video, options, part.path())?;
+    command.args(["--threads", &threads.to_string()]);
     let mut child = command.spawn().map_err(|cause| missing(program, &cause))?;
     let bar = context.terminal.bar(format!("converting {}", unit::path(video)), Scale::Percent);
     let (progress, process) = (child.stdout.take(), child.id());

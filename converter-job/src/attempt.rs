@@ -18,7 +18,8 @@ use std::{
     cell::Cell,
     future::Future,
     io::Read,
-    thread,
+    num::NonZero,
+    thread::{self, available_parallelism},
     time::{Duration, Instant},
 };
 use storage::{ChangeError, Error, Storage};
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// For what the attempt cannot begin without.
 const ANSWER: Duration = Duration::from_secs(30);
+/// That encode: each holds 30 MB of sound, and there may be as many attempts as cores.
+const MOST_THREADS: u32 = 4;
 
 /// Runs the attempt that `config` names.
 pub(crate) async fn run(config: &Config, stop: CancellationToken) -> Ending {
@@ -140,7 +143,8 @@ impl Attempt {
         let order = Order {
             options: self.record.options.clone(),
             run_limit: self.run_limit.saturating_sub(self.began.elapsed()),
-            threads: 1,
+            threads: threads(),
+            serial: false,
             more_memory: self.record.out_of_memory,
         };
         let (mut sink, percent) = (Sink::Blob(Box::new(writer)), Cell::new(0));
@@ -154,6 +158,12 @@ impl Attempt {
         };
         self.settle(stopped, *writer).await
     }
+}
+
+/// As many as the container has cores, up to what memory allows.
+fn threads() -> u32 {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(1).min(MOST_THREADS)
 }
 
 fn interrupted() -> Ending {

@@ -14,6 +14,7 @@ mod limits;
 mod link;
 mod mp3;
 mod resample;
+mod segments;
 mod sound;
 mod timeline;
 mod track;
@@ -24,6 +25,7 @@ use confine::Memory;
 use domain::{Exit, Reason};
 use encode::Encoder;
 use ffmpeg_next::{Error, error::ENOMEM, frame};
+use lame::Tuning;
 use link::Shared;
 use mp3::Mp3;
 use sound::Sound;
@@ -124,10 +126,14 @@ fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Resul
     let mut frame = frame::Audio::empty();
     let mut encoder = None;
     let mut told = 0;
+    let tuning = Tuning::of(job.preset, job.serial);
     while sound.next(&mut frame)? {
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
-            None => encoder.insert(Encoder::open(job.preset, &frame, Mp3::new(link.clone()))?),
+            None => {
+                let mp3 = Mp3::new(link.clone());
+                encoder.insert(Encoder::open(tuning, job.threads, &frame, mp3)?)
+            }
         };
         encoder.push(&mut frame)?;
         let percent = sound.sound().percent(link.furthest(), job.length);

@@ -12,9 +12,11 @@ use std::{
     cell::Cell,
     fs::{self, File, Permissions},
     io::{self, Write},
+    num::NonZero,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 use tempfile::NamedTempFile;
@@ -38,9 +40,12 @@ pub(crate) struct Arguments {
     /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
     #[arg(short, long, default_value_t)]
     preset: Preset,
-    /// Threads of the sound's decoder.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// Threads that encode; however many there are, they give the same MP3 [default: the cores].
+    #[arg(long, default_value_t = cores(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
+    /// Encode on one thread, with the bit reservoir on: another MP3, and a slower one.
+    #[arg(long, conflicts_with = "threads")]
+    serial: bool,
     /// Convert a file that ends too early as far as it goes.
     #[arg(long)]
     allow_truncated: bool,
@@ -52,6 +57,11 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Progress {
     Json,
+}
+
+fn cores() -> u32 {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(1).min(64)
 }
 
 /// Converts the file.
@@ -69,6 +79,7 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         options: Options { preset: arguments.preset, allow_truncated: arguments.allow_truncated },
         run_limit: RUN_LIMIT,
         threads: arguments.threads,
+        serial: arguments.serial,
         more_memory: false,
     };
     let percent = Cell::new(0);

@@ -30,8 +30,10 @@ pub(crate) struct Job {
     pub(crate) run_limit_seconds: u64,
     /// Address space.
     pub(crate) memory_bytes: u64,
-    /// For the codec.
+    /// That may encode.
     pub(crate) threads: u32,
+    /// Whether one thread encodes, with the bit reservoir on.
+    pub(crate) serial: bool,
     /// Whether a file that ends too early is converted as far as it goes.
     pub(crate) allow_truncated: bool,
 }

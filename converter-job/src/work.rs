@@ -22,8 +22,9 @@ use window::Window;
 
 /// Address space of a decoder.
 const MEMORY: u64 = 768 << 20;
-/// Address space for each thread beyond the first: its stack and its allocator's arena.
-const MEMORY_PER_THREAD: u64 = 128 << 20;
+/// Address space for each thread beyond the first: its stack, its allocator's arena, and the sound
+/// that it encodes.
+const MEMORY_PER_THREAD: u64 = 192 << 20;
 /// Milliseconds of sound that an MP3 may have.
 const LONGEST_MS: u64 = 12 * 3600 * 1000;
 
@@ -36,7 +37,10 @@ pub(crate) struct Order {
     pub(crate) options: Options,
     /// From now on.
     pub(crate) run_limit: Duration,
+    /// That may encode.
     pub(crate) threads: u32,
+    /// Whether one thread encodes, with the bit reservoir on.
+    pub(crate) serial: bool,
     /// An attempt before this one ran out of memory.
     pub(crate) more_memory: bool,
 }
@@ -82,6 +86,7 @@ impl Order {
             run_limit_seconds: self.run_limit.as_secs(),
             memory_bytes: if self.more_memory { 2 * memory } else { memory },
             threads: self.threads,
+            serial: self.serial,
             allow_truncated: self.options.allow_truncated,
         }
     }

@@ -1,35 +1,118 @@
 //! LAME, set up as the `ffmpeg` command sets it up, and the sound that it takes.
 
-use super::resample::Shape;
+use super::{
+    Stop,
+    resample::{Shape, empty},
+};
 use domain::Preset;
 use ffmpeg_next::{
-    ChannelLayout, Error, Rational, codec, encoder,
+    ChannelLayout, Dictionary, Error, Packet, Rational, codec, encoder,
+    error::EAGAIN,
     format::{
         Sample,
         sample::Type::{Packed, Planar},
     },
 };
+use std::ops::Range;
 
 /// Sample rates that MP3 has, in the order in which equally near ones win.
 const RATES: [u32; 9] = [44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000];
 /// libavutil's unit of quality.
 const QUALITY_UNIT: usize = 118;
-/// Opens LAME for sound of this shape.
-pub(super) fn open(preset: Preset, shape: Shape) -> Result<encoder::audio::Encoder, Error> {
+
+/// How LAME is to encode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tuning {
+    /// The bit rate, or the quality.
+    pub(super) preset: Preset,
+    /// Whether a frame may use bits that frames before it have saved. With it no frame can be told
+    /// from the sound around it alone.
+    pub(super) reservoir: bool,
+}
+
+impl Tuning {
+    /// What suits a preset best. Without the reservoir several threads may encode, and at the highest
+    /// constant rates that costs what can be measured: 1.1 dB of noise at 320 kbit/s and 0.3 at 256,
+    /// 0.2 and less below.
+    pub(super) const fn of(preset: Preset, serial: bool) -> Self {
+        let reservoir = serial || matches!(preset, Preset::Cbr320 | Preset::Cbr256);
+        Self { preset, reservoir }
+    }
+}
+
+/// One LAME: samples in, packets out.
+pub(super) struct Lame {
+    encoder: encoder::audio::Encoder,
+    shape: Shape,
+    /// Samples before and in what it was given.
+    samples: u64,
+}
+
+impl Lame {
+    /// One whose first sample is the track's sample number `from`.
+    pub(super) fn open(tuning: Tuning, shape: Shape, from: u64) -> Result<Self, Stop> {
+        let encoder = open(tuning, shape);
+        let encoder =
+            encoder.map_err(|error| Stop::trouble("the encoder cannot be opened", error))?;
+        Ok(Self { encoder, shape, samples: from })
+    }
+
+    pub(super) fn encoder(&self) -> &encoder::audio::Encoder {
+        &self.encoder
+    }
+
+    /// Samples in one MP3 frame.
+    pub(super) fn step(&self) -> usize {
+        self.encoder.frame_size() as usize
+    }
+
+    /// Encodes these samples of each plane.
+    pub(super) fn encode(&mut self, planes: &[Vec<u8>], samples: Range<usize>) -> Result<(), Stop> {
+        let width = self.shape.format.bytes();
+        let mut frame = empty(self.shape, samples.len())?;
+        for (index, plane) in planes.iter().enumerate() {
+            let bytes = &plane[samples.start * width..samples.end * width];
+            frame.data_mut(index)[..bytes.len()].copy_from_slice(bytes);
+        }
+        frame.set_pts(i64::try_from(self.samples).ok());
+        self.samples += samples.len() as u64;
+        self.encoder.send_frame(&frame).map_err(|error| Stop::trouble("encoding failed", error))
+    }
+
+    /// Nothing comes after this.
+    pub(super) fn end(&mut self) -> Result<(), Stop> {
+        let ended = self.encoder.send_eof();
+        ended.map_err(|error| Stop::trouble("the MP3 cannot be completed", error))
+    }
+
+    /// The next packet that is ready.
+    pub(super) fn packet(&mut self) -> Result<Option<Packet>, Stop> {
+        let mut packet = Packet::empty();
+        match self.encoder.receive_packet(&mut packet) {
+            Ok(()) => Ok(Some(packet)),
+            Err(Error::Eof | Error::Other { errno: EAGAIN }) => Ok(None),
+            Err(error) => Err(Stop::trouble("encoding failed", error)),
+        }
+    }
+}
+
+fn open(tuning: Tuning, shape: Shape) -> Result<encoder::audio::Encoder, Error> {
     let codec = encoder::find_by_name("libmp3lame").ok_or(Error::EncoderNotFound)?;
     let mut encoder = codec::Context::new_with_codec(codec).encoder().audio()?;
     encoder.set_rate(shape.rate.cast_signed());
     encoder.set_format(shape.format);
     encoder.set_channel_layout(shape.layout);
     encoder.set_time_base(Rational::new(1, shape.rate.cast_signed()));
-    match quality(preset) {
+    match quality(tuning.preset) {
         Quality::Variable(level) => {
             encoder.set_flags(codec::Flags::QSCALE);
             encoder.set_quality(level * QUALITY_UNIT);
         }
         Quality::Constant(kilobits) => encoder.set_bit_rate(kilobits * 1000),
     }
-    encoder.open_as(codec)
+    let mut options = Dictionary::new();
+    options.set("reservoir", if tuning.reservoir { "1" } else { "0" });
+    encoder.open_as_with(codec, options)
 }
 
 /// How LAME is told.

@@ -14,7 +14,7 @@ use ffmpeg_next::{
     decoder,
     error::{EAGAIN, EINVAL, ENOMEM},
     format::context::Input,
-    frame, threading,
+    frame,
 };
 
 /// Times that a demuxer may ask to be called again without giving anything.
@@ -67,7 +67,7 @@ impl Sound {
         if let Some(ms) = duration_ms {
             limits::check_duration(ms)?;
         }
-        let decoder = open_decoder(&input, track, job.threads)?;
+        let decoder = open_decoder(&input, track)?;
         let track = track.index;
         let ends = declared_end(&input, track);
         Ok(Self { input, track, first, decoder, given_us: 0, ends, duration_ms, ended: false })
@@ -184,7 +184,7 @@ fn encrypted() -> Stop {
     Stop::failed(Reason::Encrypted, "its packets are encrypted")
 }
 
-fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Audio, Stop> {
+fn open_decoder(input: &Input, track: Track) -> Result<decoder::Audio, Stop> {
     let stream = input
         .stream(track.index)
         .ok_or_else(|| Stop::Trouble("the chosen track is gone".to_owned()))?;
@@ -199,11 +199,6 @@ fn open_decoder(input: &Input, track: Track, threads: u32) -> Result<decoder::Au
     let mut decoder =
         context.map_err(|error| Stop::trouble("no decoder context", error))?.decoder();
     decoder.set_packet_time_base(stream.time_base());
-    let count = usize::try_from(threads).unwrap_or(1).max(1);
-    decoder.set_threading(threading::Config {
-        count,
-        ..threading::Config::kind(threading::Type::Frame)
-    });
     let mut options = Dictionary::new();
     options.set("codec_whitelist", limits::CODECS);
     let opened = decoder.open_as_with(codec, options).and_then(decoder::Opened::audio);

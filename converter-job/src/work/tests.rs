@@ -9,6 +9,7 @@ const ORDER: Order = Order {
     options: Options { preset: Preset::V2, allow_truncated: false },
     run_limit: Duration::from_secs(60),
     threads: 1,
+    serial: false,
     more_memory: false,
 };
 

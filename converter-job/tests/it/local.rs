@@ -12,7 +12,10 @@ pub(crate) fn sounds_like_ffmpeg(folder: &Folder, video: &Path, preset: &str, ar
     let mp3 = folder.path("ours.mp3");
     let ended = local(video, &mp3, &["--preset", preset, "--allow-truncated"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let (ours, theirs) = (samples(&mp3), samples(&folder.reference(video, arguments)));
+    // Where several threads may encode there is no reservoir.
+    let reservoir = u32::from(["320", "256"].contains(&preset));
+    let arguments = format!("{arguments} -reservoir {reservoir}");
+    let (ours, theirs) = (samples(&mp3), samples(&folder.reference(video, &arguments)));
     assert!(!ours.is_empty());
     assert!(ours == theirs, "{}: {} and {} bytes", video.display(), ours.len(), theirs.len());
 }

@@ -14,3 +14,4 @@ mod local;
 mod material;
 mod program;
 mod refused;
+mod threads;
