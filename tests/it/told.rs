@@ -31,12 +31,14 @@ pub(crate) struct Told {
     may_fail: &'static [&'static str],
     /// Answers of 507.
     pub(crate) full: AtomicUsize,
+    /// How long the end of a conversion is waited for.
+    pub(crate) patience: Duration,
 }
 
 impl Told {
     /// An empty one in the test's folder.
     pub(crate) fn new(folder: &Path, may_fail: &'static [&'static str]) -> Self {
-        Self { path: folder.join("told"), may_fail, full: AtomicUsize::new(0) }
+        Self { path: folder.join("told"), may_fail, full: AtomicUsize::new(0), patience: LONG }
     }
 
     fn note(&self, line: &Value) -> Result {
@@ -66,7 +68,7 @@ impl Told {
     pub(crate) async fn finish(&self, client: &Client, record: &Value) -> Result {
         let id = record["id"].as_str().context("an id")?;
         let what = format!("conversion {id} to end");
-        let state = wait::until(&what, LONG, async || {
+        let state = wait::until(&what, self.patience, async || {
             // Asked once in a while: many wait at once.
             let answer = client.get(&format!("/v1/conversions/{id}?wait=5")).await?;
             if answer.status() == StatusCode::NOT_FOUND {

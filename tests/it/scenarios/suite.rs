@@ -35,7 +35,9 @@ const USERS: [&str; 5] = ["ada", "grace", "edith", "hedy", "mary"];
 pub(super) async fn a_random_fault_every_few_seconds(stack: &mut Stack) -> Result {
     let (seed, count) = (seed()?, conversions()?);
     let mut chance = StdRng::seed_from_u64(seed);
-    let told = Told::new(stack.folder(), BY_DEATH);
+    let mut told = Told::new(stack.folder(), BY_DEATH);
+    // What is killed again and again is done again and again: many have a long queue before them.
+    told.patience = LONG + 2 * SHARE * count;
     let queue = Queue::open(&stack.queue_url()).await?;
     let heard = Heard::begin(&queue, stack.folder()).await?;
     let (accepted, ended) = (RefCell::default(), Cell::new(false));
@@ -44,7 +46,7 @@ pub(super) async fn a_random_fault_every_few_seconds(stack: &mut Stack) -> Resul
     let mut faults = Faults::new(cluster, &queue, &told, &accepted, chance);
     let harming = async {
         faults.hit_for(SHARE * count).await?;
-        wait::until_true("the last conversion to end", LONG, async || {
+        wait::until_true("the last conversion to end", told.patience, async || {
             faults.cluster.revive()?;
             Ok(ended.get())
         })
