@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use std::{
     fs,
     io::{Read, Write},
+    num::NonZero,
     process::{Child, Stdio},
+    thread::available_parallelism,
 };
 
 /// One frame of the protocol.
@@ -23,7 +25,7 @@ fn decoder(length: usize, memory_bytes: u64) -> Child {
     let mut child = program().arg("decode").env_clear().stdin(Stdio::piped()).spawn().unwrap();
     let job = format!(
         "{{\"preset\":\"v2\",\"length\":{length},\"run_limit_seconds\":60,\
-        \"memory_bytes\":{memory_bytes},\"threads\":1,\"allow_truncated\":false}}"
+        \"memory_bytes\":{memory_bytes},\"threads\":1,\"serial\":false,\"allow_truncated\":false}}"
     );
     child.stdin.as_mut().unwrap().write_all(&frame(b'J', job.as_bytes())).unwrap();
     child
@@ -102,12 +104,14 @@ fn a_decoder_at_work_reaches_its_pipes_and_nothing_else() {
     }
     assert_eq!(fs::read(format!("{process}/environ")).unwrap(), b"");
     let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
+    let threads = available_parallelism().map_or(1, NonZero::get) as u64;
+    let memory = (768 + 192 * (threads.min(64) - 1)) << 20;
     for limit in [
-        "Max file size             0 ",
-        "Max core file size        0 ",
-        "Max address space         805306368 ",
+        "Max file size             0 ".to_owned(),
+        "Max core file size        0 ".to_owned(),
+        format!("Max address space         {memory} "),
     ] {
-        assert!(limits.contains(limit), "{limits}");
+        assert!(limits.contains(&limit), "{limits}");
     }
     kill(pid_of(&child), Signal::KILL);
     end(child);
