@@ -1,7 +1,11 @@
 //! `converter-job local` against the ffmpeg command line with the same settings.
 
-use crate::{Result, program, report::Row, server::status_mb};
-use anyhow::{Context, ensure};
+use crate::{
+    Result, program,
+    report::Row,
+    server::{cpu_seconds_of_ended_children, status_mb},
+};
+use anyhow::ensure;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -94,7 +98,8 @@ fn ffmpeg(film: &Path, settings: [&str; 2]) -> Result<Took> {
 }
 
 fn timed(command: &mut Command, out: &Path) -> Result<Took> {
-    let (start, before, mut peaks) = (Instant::now(), of_ended_children()?, HashMap::new());
+    let (start, before, mut peaks) =
+        (Instant::now(), cpu_seconds_of_ended_children()?, HashMap::new());
     let mut child = command.stdout(Stdio::null()).spawn()?;
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -107,16 +112,8 @@ fn timed(command: &mut Command, out: &Path) -> Result<Took> {
     ensure!(status.success(), "{command:?}: {status}");
     ensure!(out.metadata()?.len() > 1 << 20, "{} is too small", out.display());
     std::fs::remove_file(out)?;
-    let processor = of_ended_children()? - before;
+    let processor = cpu_seconds_of_ended_children()? - before;
     Ok(Took { wall, processor, peak_mb: peaks.values().sum() })
-}
-
-/// Processor seconds of this process's children that have ended, and of theirs.
-fn of_ended_children() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let (_, after) = stat.rsplit_once(')').context("a name")?;
-    let ticks = after.split_whitespace().skip(13).take(2).map(str::parse::<u64>);
-    Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / 100.0)
 }
 
 /// Peaks so far, of a process and its children.

@@ -131,9 +131,19 @@ impl Server {
 
 /// CPU seconds that a process has used.
 pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
+    of_stat(&process.to_string(), 11)
+}
+
+/// CPU seconds of this process's children that have ended, and of theirs.
+pub(crate) fn cpu_seconds_of_ended_children() -> Result<f64> {
+    of_stat("self", 13)
+}
+
+/// The sum of two clocks of `/proc/ID/stat`, which stand so many fields after the name.
+fn of_stat(process: &str, fields: usize) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, after) = stat.rsplit_once(')').context("a name")?;
-    let ticks = after.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks = after.split_whitespace().skip(fields).take(2).map(str::parse::<u64>);
     Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / 100.0)
 }
 

@@ -18,8 +18,7 @@ use std::{
     cell::Cell,
     future::Future,
     io::Read,
-    num::NonZero,
-    thread::{self, available_parallelism},
+    thread,
     time::{Duration, Instant},
 };
 use storage::{ChangeError, Error, Storage};
@@ -143,7 +142,7 @@ impl Attempt {
         let order = Order {
             options: self.record.options.clone(),
             run_limit: self.run_limit.saturating_sub(self.began.elapsed()),
-            threads: threads(),
+            threads: work::cores().min(MOST_THREADS),
             serial: false,
             more_memory: self.record.out_of_memory,
         };
@@ -158,12 +157,6 @@ impl Attempt {
         };
         self.settle(stopped, *writer).await
     }
-}
-
-/// As many as the container has cores, up to what memory allows.
-fn threads() -> u32 {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(1).min(MOST_THREADS)
 }
 
 fn interrupted() -> Ending {

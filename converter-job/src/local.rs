@@ -12,11 +12,9 @@ use std::{
     cell::Cell,
     fs::{self, File, Permissions},
     io::{self, Write},
-    num::NonZero,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 use tempfile::NamedTempFile;
@@ -41,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, default_value_t)]
     preset: Preset,
     /// Threads that encode; however many there are, they give the same MP3 [default: the cores].
-    #[arg(long, default_value_t = cores(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = work::cores().min(64), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
     /// Encode on one thread, with the bit reservoir on: another MP3, and a slower one.
     #[arg(long, conflicts_with = "threads")]
@@ -57,11 +55,6 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Progress {
     Json,
-}
-
-fn cores() -> u32 {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(1).min(64)
 }
 
 /// Converts the file.

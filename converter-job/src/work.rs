@@ -16,7 +16,7 @@ pub(crate) use source::Source;
 use crate::protocol::{Job, PATCHABLE, Request};
 use child::{Child, End};
 use domain::{Failure, Options, Preset, Reason};
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, num::NonZero, thread::available_parallelism, time::Duration};
 use tokio::time::timeout;
 use window::Window;
 
@@ -75,6 +75,12 @@ pub(crate) enum Error {
     /// The decoder does what no decoder of ours does.
     #[error("the decoder broke the rules: {0}")]
     Decoder(String),
+}
+
+/// Cores that this process may use; a container has its own number.
+pub(crate) fn cores() -> u32 {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(1)
 }
 
 impl Order {

@@ -13,6 +13,8 @@ pub mod decide;
 mod doorbell;
 mod ending;
 pub mod launcher;
+#[cfg(test)]
+mod samples;
 mod sweep;
 
 pub use act::Dispatcher;

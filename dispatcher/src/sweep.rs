@@ -85,34 +85,19 @@ async fn judge(storage: &Storage, pending: &Pending) -> Result<Verdict, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Conversion, ConversionId, FileName, Mp3, NewConversion, Options, Role, VideoId};
+    use crate::samples;
+    use domain::{Conversion, ConversionId, Mp3};
     use jiff::SignedDuration;
 
     /// A stored video, expired long ago, and its conversion, whose MP3 expires at once.
     async fn converted(storage: &Storage, finished: bool) -> (Video, Conversion) {
-        let id = VideoId::generate();
-        let mut file = storage.create(PendingKind::Video { video: id }).await.unwrap();
-        file.append("film".into()).await.unwrap();
-        let blob = file.finish().await.unwrap();
-        let video = Video {
-            id,
-            owner: "ada".parse().unwrap(),
-            name: FileName::from("film.mp4".to_owned()),
-            length: blob.length,
-            sha256: blob.sha256,
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: Some(Timestamp::UNIX_EPOCH),
-            deleted: false,
-            foreign_fid: None,
-        };
-        let new = NewConversion {
-            video: &video,
-            role: Role::User,
-            options: Options::default(),
-            idempotency: None,
+        let long_ago = Timestamp::UNIX_EPOCH;
+        let video = samples::stored_video(storage, long_ago).await;
+        let video = Video { expires_at: Some(long_ago), ..video };
+        let record = Conversion {
             mp3_kept_for: Some(SignedDuration::ZERO),
+            ..samples::conversion(ConversionId::generate(), &video, Timestamp::now())
         };
-        let record = Conversion::new(ConversionId::generate(), new, Timestamp::now());
         storage.accept(&video, &record).await.unwrap();
         if !finished {
             return (video, record);

@@ -2,9 +2,11 @@
 
 use crate::{Result, clips::Clip, wait};
 use anyhow::{Context, ensure};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use futures::{StreamExt, stream};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Long enough for any conversion here on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(180);
@@ -49,7 +51,7 @@ impl Client {
     pub(crate) async fn post_video(
         &self,
         name: &str,
-        body: impl Into<reqwest::Body>,
+        body: impl Into<Body>,
         key: &str,
     ) -> Result<Response> {
         let path = format!("/v1/videos?name={}", urlencode(name));
@@ -132,6 +134,15 @@ impl Client {
         ensure!(record["state"] == "failed", "{name}: {record}");
         Ok(record["error"]["code"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// A body of which the second half is sent when it is asked for; then whether it could be.
+pub(crate) fn in_two_halves(bytes: &[u8]) -> (Body, impl FnOnce() -> bool + use<>) {
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    let (first, rest) = (first.to_vec(), rest.to_vec());
+    let (sender, receiver) = oneshot::channel();
+    let body = stream::iter([Ok(first)]).chain(stream::once(receiver));
+    (Body::wrap_stream(body), move || sender.send(rest).is_ok())
 }
 
 fn urlencode(text: &str) -> String {

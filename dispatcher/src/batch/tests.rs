@@ -1,37 +1,15 @@
 //! Batches on the embedded store: what is added, once, and what is replaced.
 
 use super::*;
-use domain::{
-    BatchWish, FileName, Matching, Mp3, NewConversion, Options, PendingKind, Preset, Role, State,
-    Video, VideoId,
-};
+use crate::samples;
+use domain::{BatchWish, Matching, Mp3, Options, PendingKind, Preset, State, Video};
 use jiff::SignedDuration;
 use storage::Estimate;
 
 async fn upload(storage: &Storage, owner: &str) -> Conversion {
-    let id = VideoId::generate();
-    let mut file = storage.create(PendingKind::Video { video: id }).await.unwrap();
-    file.append("film".into()).await.unwrap();
-    let blob = file.finish().await.unwrap();
-    let video = Video {
-        id,
-        owner: owner.parse().unwrap(),
-        name: FileName::from("film.mp4".to_owned()),
-        length: blob.length,
-        sha256: blob.sha256,
-        created_at: Timestamp::now(),
-        expires_at: None,
-        deleted: false,
-        foreign_fid: None,
-    };
-    let new = NewConversion {
-        video: &video,
-        role: Role::User,
-        options: Options::default(),
-        idempotency: None,
-        mp3_kept_for: None,
-    };
-    let record = Conversion::new(ConversionId::generate(), new, Timestamp::now());
+    let video = samples::stored_video(storage, Timestamp::now()).await;
+    let video = Video { owner: owner.parse().unwrap(), ..video };
+    let record = samples::conversion(ConversionId::generate(), &video, Timestamp::now());
     storage.accept(&video, &record).await.unwrap();
     record
 }

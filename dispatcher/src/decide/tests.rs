@@ -2,7 +2,8 @@
 //! attempt.
 
 use super::*;
-use domain::{Applied, FileName, NewConversion, Options, Role, Sha256, Video, VideoId};
+use crate::samples;
+use domain::{Applied, VideoId};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
@@ -10,25 +11,8 @@ fn at(second: i64) -> Timestamp {
 
 /// Dispatched at 0, and perhaps claimed then.
 fn running(claimed: bool) -> Conversion {
-    let video = Video {
-        id: VideoId::generate(),
-        owner: "ada".parse().unwrap(),
-        name: FileName::from("film.mp4".to_owned()),
-        length: 1,
-        sha256: Sha256::from([0; 32]),
-        created_at: at(0),
-        expires_at: None,
-        deleted: false,
-        foreign_fid: None,
-    };
-    let new = NewConversion {
-        video: &video,
-        role: Role::User,
-        options: Options::default(),
-        idempotency: None,
-        mp3_kept_for: None,
-    };
-    let record = Conversion::new(ConversionId::generate(), new, at(0));
+    let video = samples::video(VideoId::generate(), at(0));
+    let record = samples::conversion(ConversionId::generate(), &video, at(0));
     let changes = [Change::Dispatch { attempt: 1 }, Change::Claim { attempt: 1 }];
     changes[..1 + usize::from(claimed)].iter().fold(record, |record, change| {
         match record.apply(change, at(0)).unwrap() {

@@ -113,11 +113,10 @@ pub(super) async fn the_shipped_manifest_converts_once_more(stack: &mut Stack) -
     cluster.kubectl(&["wait", "--for=condition=Complete", "--timeout=120s", job], None)?;
     let told = cluster.kubectl(&["logs", job], None)?;
     ensure!(told.contains("louder") && told.contains("done"), "{told}");
-    let news = news(&ada, 3).await?;
+    news(&ada, 3).await?;
     for old in &olds {
         ada.mp3(&old.id).await?;
     }
-    ensure!(news.len() == 3);
     Ok(())
 }
 

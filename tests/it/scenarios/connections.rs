@@ -2,6 +2,7 @@
 
 use crate::{
     Result,
+    chance::chance,
     client::{Client, LONG},
     clips,
     judge::{Accepted, one_mp3_each},
@@ -12,7 +13,7 @@ use crate::{
 };
 use anyhow::ensure;
 use futures::future::try_join_all;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 use std::time::Duration;
 
 pub(super) async fn uploads_need_no_broker(stack: &mut Stack) -> Result {
@@ -52,9 +53,7 @@ const HARM_TO_PODS: usize = 2;
 /// Signs in, uploads and waits, while one harm after another comes to the connections before each
 /// part in turn.
 async fn suffer(stack: &mut Stack, harm: fn(&Proxy, &mut StdRng)) -> Result {
-    let seed = rand::random();
-    eprintln!("the connections come to harm by the seed {seed}");
-    let mut chance = StdRng::seed_from_u64(seed);
+    let mut chance = chance()?;
     stack.user("ada").await?;
     let mut uploads = Vec::new();
     for n in 0..12 {

@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    client::LONG,
+    client::{LONG, in_two_halves},
     clips,
     judge::{Accepted, one_mp3_each},
     leftovers::chunks,
@@ -11,8 +11,7 @@ use crate::{
     wait,
 };
 use anyhow::{Context, ensure};
-use futures::{StreamExt, stream};
-use reqwest::{Body, StatusCode};
+use reqwest::StatusCode;
 use serde_json::Value;
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
@@ -88,12 +87,8 @@ pub(super) async fn services_end_what_they_have_in_hand(stack: &mut Stack) -> Re
     let at_work = user.upload(&long).await?;
     user.at_work(&at_work).await?;
     let clip = clips::clip(stack.folder(), 700, 600.0)?;
-    let bytes = std::fs::read(&clip.path)?;
-    let (first, rest) = bytes.split_at(bytes.len() / 2);
-    let (first, rest) = (first.to_vec(), rest.to_vec());
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let body = stream::iter([Ok(first)]).chain(stream::once(receiver));
-    let upload = user.post_video("film.mp4", Body::wrap_stream(body), "one-key");
+    let (body, send_rest) = in_two_halves(&std::fs::read(&clip.path)?);
+    let upload = user.post_video("film.mp4", body, "one-key");
     let Stack::Cluster(cluster) = stack else {
         return Ok(());
     };
@@ -107,10 +102,10 @@ pub(super) async fn services_end_what_they_have_in_hand(stack: &mut Stack) -> Re
         let late = format!("{}/healthz", user.url);
         let closed = async || Ok(reqwest::get(&late).await.is_err());
         wait::until_true("the gateway to take nobody else", LONG, closed).await?;
-        anyhow::Ok(sender.send(rest))
+        anyhow::Ok(send_rest())
     };
     let (answer, told) = tokio::join!(upload, told);
-    ensure!(told?.is_ok(), "the upload was broken off");
+    ensure!(told?, "the upload was broken off");
     let answer = answer?;
     ensure!(answer.status() == StatusCode::ACCEPTED, "{}", answer.status());
     let record: Value = answer.json().await?;

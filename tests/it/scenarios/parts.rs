@@ -3,7 +3,7 @@
 
 use crate::{
     Result,
-    client::{Client, LONG},
+    client::{Client, LONG, in_two_halves},
     clips,
     judge::{Accepted, one_mp3_each, upload_all},
     leftovers::{chunks, failures, only_what_was_accepted},
@@ -11,8 +11,7 @@ use crate::{
     wait::{self, pause},
 };
 use anyhow::{Context, ensure};
-use futures::{StreamExt, stream};
-use reqwest::{Body, StatusCode};
+use reqwest::StatusCode;
 use serde_json::Value;
 use std::{
     ops::Range,
@@ -52,22 +51,20 @@ pub(super) async fn mongod_is_killed_thrice(stack: &mut Stack) -> Result {
     let cluster = stack.cluster()?;
     // During an upload: an error or a success, and then, with the same key, one conversion.
     let bytes = std::fs::read(&clip.path)?;
-    // What has come is stored by and by, two MiB at a time.
-    let (first, rest) = bytes.split_at(bytes.len() / 2);
-    let (first, rest) = (first.to_vec(), rest.to_vec());
+    let (body, send_rest) = in_two_halves(&bytes);
     let killed = async {
         let site = cluster.site.clone();
         let begun = async || Ok(chunks(cluster, "videos").await? > 0);
         wait::until_true("a part of it to be stored", LONG, begun).await?;
         site.part("kill", "mongod")?;
         site.part("start", "mongod")?;
-        anyhow::Ok(rest)
+        // The upload may have been broken off.
+        send_rest();
+        anyhow::Ok(())
     };
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let body = stream::iter([Ok(first)]).chain(stream::once(receiver));
-    let upload = user.post_video("film.mp4", Body::wrap_stream(body), "one-key");
-    let (answer, rest) = tokio::join!(upload, async { killed.await.map(|rest| sender.send(rest)) });
-    rest?.ok();
+    let upload = user.post_video("film.mp4", body, "one-key");
+    let (answer, killed) = tokio::join!(upload, killed);
+    killed?;
     if let Ok(answer) = answer {
         let status = answer.status();
         ensure!(status == StatusCode::ACCEPTED || status.is_server_error(), "{status}");

@@ -4,10 +4,10 @@ use super::{Choices, Decider, Step};
 use crate::{
     decide::{Action, Known, Limits},
     launcher::{Job, Phase, job_name},
+    samples,
 };
 use domain::{
-    Applied, Cause, Change, Conversion, ConversionId, FileName, Mp3, NewConversion, Options,
-    Refused, Role, Sha256, State, Video, VideoId,
+    Applied, Cause, Change, Conversion, ConversionId, Mp3, Refused, Sha256, State, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -142,27 +142,11 @@ impl World {
             return;
         }
         self.uploads += 1;
-        let video = Video {
-            id: VideoId::from(uuid::Uuid::from_u128(self.uploads)),
-            owner: "ada".parse().unwrap(),
-            name: FileName::from("film.mp4".to_owned()),
-            length: 1,
-            sha256: Sha256::from([0; 32]),
-            created_at: self.now,
-            expires_at: None,
-            deleted: false,
-            foreign_fid: None,
-        };
+        let video = VideoId::from(uuid::Uuid::from_u128(self.uploads));
+        let video = samples::video(video, self.now);
         let id = ConversionId::from(uuid::Uuid::from_u128(self.uploads << 64));
-        let new = NewConversion {
-            video: &video,
-            role: Role::User,
-            options: Options::default(),
-            idempotency: None,
-            mp3_kept_for: None,
-        };
         let batch = (self.uploads % 3 == 2).then(|| BATCH.parse().unwrap());
-        let record = Conversion { batch, ..Conversion::new(id, new, self.now) };
+        let record = Conversion { batch, ..samples::conversion(id, &video, self.now) };
         self.records.insert(id, record);
     }
 

@@ -1,0 +1,44 @@
+//! Records for this crate's tests, which change what matters to them.
+
+use domain::{
+    Conversion, ConversionId, FileName, NewConversion, Options, PendingKind, Role, Sha256, Video,
+    VideoId,
+};
+use jiff::Timestamp;
+use storage::Storage;
+
+/// A video of ada's, of which no bytes are stored.
+pub(crate) fn video(id: VideoId, now: Timestamp) -> Video {
+    Video {
+        id,
+        owner: "ada".parse().unwrap(),
+        name: FileName::from("film.mp4".to_owned()),
+        length: 1,
+        sha256: Sha256::from([0; 32]),
+        created_at: now,
+        expires_at: None,
+        deleted: false,
+        foreign_fid: None,
+    }
+}
+
+/// A video of ada's, and its bytes in storage. No record names them yet.
+pub(crate) async fn stored_video(storage: &Storage, now: Timestamp) -> Video {
+    let id = VideoId::generate();
+    let mut file = storage.create(PendingKind::Video { video: id }).await.unwrap();
+    file.append("film".into()).await.unwrap();
+    let blob = file.finish().await.unwrap();
+    Video { length: blob.length, sha256: blob.sha256, ..video(id, now) }
+}
+
+/// A conversion that waits.
+pub(crate) fn conversion(id: ConversionId, video: &Video, now: Timestamp) -> Conversion {
+    let new = NewConversion {
+        video,
+        role: Role::User,
+        options: Options::default(),
+        idempotency: None,
+        mp3_kept_for: None,
+    };
+    Conversion::new(id, new, now)
+}
