@@ -68,15 +68,16 @@ pub(super) async fn broker_wiped_and_all_jobs_deleted(stack: &mut Stack) -> Resu
     let user = stack.user("ada").await?;
     let mut uploads = Vec::new();
     for n in 0..5 {
-        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 240.0)?));
+        // Long enough that work is left when the broker has been wiped.
+        uploads.push((user.clone(), clips::clip(stack.folder(), 300 + 150 * n, 1200.0)?));
     }
     let accepted = upload_all(uploads).await?;
     let Stack::Cluster(cluster) = &*stack else {
         return Ok(());
     };
     wait::until_true("Jobs", LONG, async || Ok(!cluster.jobs()?.is_empty())).await?;
-    cluster.wipe_broker()?;
     cluster.kubectl(&["delete", "jobs", "--all", "--wait=false"], None)?;
+    cluster.wipe_broker()?;
     let wiped = Instant::now();
     wait::until_true("work to go on", LONG, async || {
         let jobs =
