@@ -33,7 +33,7 @@ cluster-down: ## End what `make cluster` has started
 
 build: ## Build every program, into target/release
 	@scripts/packages
-	cargo build --release --workspace --bins
+	@PKG_CONFIG_PATH="$$(converter-job/ffmpeg/build)" cargo build --release --workspace --bins
 
 test: ## Install what tests need, and run them all
 	@scripts/test

@@ -6,6 +6,7 @@
 mod adts;
 mod boxes;
 mod ebml;
+mod foreign;
 mod ogg;
 mod riff;
 mod tagged;
@@ -30,6 +31,13 @@ pub(super) fn broken(video: &mut Video) -> Option<String> {
     };
     video.rewind().ok()?;
     found
+}
+
+/// What a file is, where it is known to be none that can be converted.
+pub(super) fn foreign(video: &mut Video) -> Option<&'static str> {
+    let head = video.stretch(0, 16);
+    video.rewind().ok()?;
+    foreign::kind(&head?)
 }
 
 /// Something at `start` says that it has so many bytes.

@@ -2,23 +2,29 @@
 
 use super::Stop;
 use domain::Reason;
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::LazyLock};
 
-/// The containers that are read, by libavformat's names. Playlists, which name other files, and
-/// image formats are not among them.
-pub(super) const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,\
-    wav,w64,mp3,flac,aac,ac3,eac3,asf,aiff,amr,caf,au";
+/// What of FFmpeg the converter uses; its own FFmpeg is built from the same list.
+const COMPONENTS: &str = include_str!("../../ffmpeg/components");
+
+/// The containers that are read, by libavformat's names, with commas between. Playlists, which name
+/// other files, and image formats are not among them.
+pub(super) static FORMATS: LazyLock<String> = LazyLock::new(|| names_of("demuxer"));
 
 /// The decoders that may run, by libavcodec's names: sound only, so that looking at a file never
 /// starts a video decoder.
-pub(super) const CODECS: &str = "aac,aac_latm,mp3float,mp3,mp2float,mp2,mp1float,mp1,opus,vorbis,\
-    flac,alac,ac3,eac3,dca,truehd,mlp,wmav1,wmav2,wmapro,wmalossless,wmavoice,amrnb,amrwb,speex,\
-    libspeex,gsm,gsm_ms,nellymoser,wavpack,tta,ape,qdm2,qdmc,cook,ra_144,ra_288,ralf,atrac3,\
-    pcm_alaw,pcm_mulaw,pcm_s8,pcm_u8,pcm_s8_planar,pcm_s16le,pcm_s16be,pcm_s16le_planar,\
-    pcm_s16be_planar,pcm_u16le,pcm_u16be,pcm_s24le,pcm_s24be,pcm_s24le_planar,pcm_u24le,pcm_u24be,\
-    pcm_s32le,pcm_s32be,pcm_s32le_planar,pcm_u32le,pcm_u32be,pcm_s64le,pcm_s64be,pcm_f32le,\
-    pcm_f32be,pcm_f64le,pcm_f64be,pcm_bluray,pcm_dvd,adpcm_ima_wav,adpcm_ima_qt,adpcm_ms,\
-    adpcm_swf,adpcm_yamaha,adpcm_g722,adpcm_g726,g729,mace3,mace6";
+pub(super) static CODECS: LazyLock<String> = LazyLock::new(|| names_of("decoder"));
+
+/// The names of all components of a kind.
+fn names_of(kind: &str) -> String {
+    let lines = COMPONENTS.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let names = lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next().filter(|first| *first == kind).and_then(|_| words.next_back());
+        name.map(|name| name.trim_matches(['[', ']']))
+    });
+    names.collect::<Vec<_>>().join(",")
+}
 
 /// Streams in one file.
 pub(super) const STREAMS: &str = "32";
@@ -68,7 +74,17 @@ pub(super) fn is_allowed(names: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::libav, *};
+
+    #[test]
+    fn every_component_is_there_by_its_name() {
+        for name in CODECS.split(',') {
+            assert!(ffmpeg_next::decoder::find_by_name(name).is_some(), "decoder {name}");
+        }
+        for name in FORMATS.split(',') {
+            assert!(libav::has_format(name), "demuxer {name}");
+        }
+    }
 
     #[test]
     fn playlists_and_pictures_are_no_formats_of_ours() {

@@ -11,7 +11,9 @@ mongodb_package_sha256=f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5c
 mongodb_version=6.0.5
 pause_version=1
 base_release=bookworm
-base_packages=(ca-certificates libavcodec59 libavformat59 libavutil57 libswresample4)
+# The converter brings its own FFmpeg unless the system's was asked for.
+base_packages=(ca-certificates libmp3lame0)
+[[ ${FFMPEG:-} != system ]] || base_packages=(ca-certificates libavcodec59 libavformat59 libavutil57 libswresample4)
 # Raise it when make_base in install changes what the file system holds.
 base_recipe=1
 
