@@ -16,6 +16,7 @@ mod mp3;
 mod resample;
 mod segments;
 mod sound;
+mod tags;
 mod timeline;
 mod track;
 mod video;
@@ -111,11 +112,15 @@ fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
     libav::prepare().map_err(|error| Stop::trouble("libav does not start", error))?;
     let mut video = Video::new(link.clone(), job.length);
     let broken = claims::broken(&mut video);
+    let foreign = claims::foreign(&mut video);
     match (decode(job, link, video, broken.as_deref()), broken) {
         (Err(Stop::Failed(Reason::NotMedia, detail)), Some(how)) => Err(Stop::failed(
             Reason::Truncated,
             format!("{how}; nothing of what is there can be decoded: {detail}"),
         )),
+        (Err(Stop::Failed(Reason::NotMedia, _)), None) if let Some(kind) = foreign => {
+            Err(Stop::failed(Reason::UnsupportedFormat, format!("it is {kind}")))
+        }
         (decoded, _) => decoded,
     }
 }
@@ -131,7 +136,7 @@ fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Resul
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
             None => {
-                let mp3 = Mp3::new(link.clone());
+                let mp3 = Mp3::new(link.clone(), sound.sound().tag());
                 encoder.insert(Encoder::open(tuning, job.threads, &frame, mp3)?)
             }
         };

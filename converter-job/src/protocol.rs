@@ -14,8 +14,8 @@ pub(crate) const HEADER: usize = 5;
 pub(crate) const MAX_PAYLOAD: usize = (1 << 20) + 8;
 /// The most that one `Read` may ask for, and one `Append` or `Patch` may carry.
 pub(crate) const MAX_BLOCK: usize = 1 << 20;
-/// How far into the MP3 a `Patch` may reach: its header lies there.
-pub(crate) const PATCHABLE: u64 = 128 << 10;
+/// How far into the MP3 a `Patch` may reach: its tag and its header lie there.
+pub(crate) const PATCHABLE: u64 = storage::PATCHABLE;
 /// The longest detail of a failure.
 const MAX_DETAIL: usize = 1 << 10;
 

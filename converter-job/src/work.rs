@@ -209,7 +209,7 @@ impl Work<'_> {
     }
 }
 
-/// The most bytes that so much sound makes: its bit rate, a twentieth, and room for the header.
+/// The most bytes that so much sound makes: its bit rate, a twentieth, and room for tag and header.
 fn most_bytes(preset: Preset, duration_ms: u64) -> u64 {
     let kilobits = match preset {
         Preset::V0 | Preset::V2 | Preset::V4 | Preset::Cbr320 => 320,
@@ -217,5 +217,5 @@ fn most_bytes(preset: Preset, duration_ms: u64) -> u64 {
         Preset::Cbr192 => 192,
         Preset::Cbr128 => 128,
     };
-    duration_ms.saturating_mul(kilobits) / 8 / 20 * 21 + (64 << 10)
+    duration_ms.saturating_mul(kilobits) / 8 / 20 * 21 + PATCHABLE
 }

@@ -155,8 +155,9 @@ impl Mp3File {
         let mut output = format::output_to_stream(io, None, Some("mp3")).map_err(trouble)?;
         let mut stream = output.add_stream_with(lame.encoder()).map_err(trouble)?;
         stream.set_time_base(Rational::new(1, rate.cast_signed()));
-        // By default every packet would be passed on by itself.
+        // By default every packet would be passed on by itself, and a tag begun.
         let mut options = Dictionary::new();
+        options.set("id3v2_version", "0");
         options.set("flush_packets", "0");
         output.write_header_with(options).map_err(trouble)?;
         Ok(Self { output, rate })

@@ -6,6 +6,10 @@
     reason = "ffmpeg-next has no safe function for these; each block says why it holds"
 )]
 
+mod facts;
+
+pub(super) use facts::{Chapter, chapters, cover, text};
+
 use super::{
     Stop,
     limits::{self, LARGEST_BLOCK},
@@ -95,8 +99,8 @@ pub(super) fn open(video: Video) -> Result<Input, Stop> {
 
 fn options() -> Dictionary<'static> {
     let mut options = Dictionary::new();
-    options.set("format_whitelist", limits::FORMATS);
-    options.set("codec_whitelist", limits::CODECS);
+    options.set("format_whitelist", &limits::FORMATS);
+    options.set("codec_whitelist", &limits::CODECS);
     options.set("protocol_whitelist", "");
     options.set("max_streams", limits::STREAMS);
     options.set("probesize", limits::PROBE_BYTES);
@@ -205,4 +209,12 @@ pub(super) fn indexed(input: &mut Input, index: usize) -> u64 {
         entries.map(|entry| entry.pos.saturating_add(entry.size().into())).max()
     };
     ends.and_then(|end| u64::try_from(end).ok()).unwrap_or(0)
+}
+
+/// Whether there is a demuxer of this name.
+#[cfg(test)]
+pub(super) fn has_format(name: &str) -> bool {
+    let name = std::ffi::CString::new(name).unwrap();
+    // SAFETY: the name is a C string; formats are static.
+    unsafe { !ffi::av_find_input_format(name.as_ptr()).is_null() }
 }

@@ -1,5 +1,6 @@
 //! The MP3 as something that writes and seeks: its bytes go to the attempt as they come, and its
-//! header is patched at the end, when the numbers in it are known.
+//! header is patched at the end, when the numbers in it are known. Whoever writes sees nothing of the
+//! tag that goes before.
 
 use super::link::Shared;
 use crate::protocol::Request;
@@ -12,14 +13,16 @@ const BATCH: usize = 64 << 10;
 pub(super) struct Mp3 {
     link: Shared,
     batch: Vec<u8>,
+    /// Bytes of the tag before.
+    tag: u64,
     position: u64,
-    /// Bytes in all, those in `batch` included.
+    /// Bytes behind the tag, those in `batch` included.
     length: u64,
 }
 
 impl Mp3 {
-    pub(super) fn new(link: Shared) -> Self {
-        Self { link, batch: Vec::with_capacity(2 * BATCH), position: 0, length: 0 }
+    pub(super) fn new(link: Shared, tag: Vec<u8>) -> Self {
+        Self { link, tag: tag.len() as u64, batch: tag, position: 0, length: 0 }
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -37,7 +40,7 @@ impl Mp3 {
         let room = usize::try_from(self.length - self.position).unwrap_or(BATCH);
         let taken = &bytes[..bytes.len().min(room).min(BATCH)];
         let bytes = taken.to_vec().into();
-        self.link.send(&Request::Patch { offset: self.position, bytes })?;
+        self.link.send(&Request::Patch { offset: self.tag + self.position, bytes })?;
         Ok(taken.len())
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Stop,
     libav::{self, Track},
-    limits, track,
+    limits, tags, track,
     video::Video,
 };
 use crate::protocol::Job;
@@ -85,6 +85,11 @@ impl Sound {
                 Err(_) => self.feed()?,
             }
         }
+    }
+
+    /// What the MP3 is to say of itself.
+    pub(super) fn tag(&self) -> Vec<u8> {
+        tags::of(&self.input, self.track)
     }
 
     /// When the first of all the file's tracks begins, in nanoseconds.
@@ -200,7 +205,7 @@ fn open_decoder(input: &Input, track: Track) -> Result<decoder::Audio, Stop> {
         context.map_err(|error| Stop::trouble("no decoder context", error))?.decoder();
     decoder.set_packet_time_base(stream.time_base());
     let mut options = Dictionary::new();
-    options.set("codec_whitelist", limits::CODECS);
+    options.set("codec_whitelist", &limits::CODECS);
     let opened = decoder.open_as_with(codec, options).and_then(decoder::Opened::audio);
     opened.map_err(|error| match error {
         Error::Other { errno: ENOMEM } => Stop::Memory,

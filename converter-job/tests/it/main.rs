@@ -14,4 +14,5 @@ mod local;
 mod material;
 mod program;
 mod refused;
+mod tags;
 mod threads;

@@ -63,6 +63,9 @@ pub struct BlobWriter {
     sound: bool,
 }
 
+/// Bytes at a file's beginning that can be patched: less than the first chunk of GridFS, which waits.
+pub const PATCHABLE: u64 = 252 << 10;
+
 /// How often a writer renews its marker; the sweeper waits for ten minutes of silence.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
@@ -96,8 +99,8 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Writes over bytes that were appended before, within the first 128 KiB: an MP3's header is
-    /// known only at its end.
+    /// Writes over bytes that were appended before, within the first [`PATCHABLE`]: an MP3's header
+    /// is known only at its end.
     pub async fn patch(&mut self, offset: u64, bytes: Bytes) -> Result<(), Error> {
         self.begin()?;
         match &mut self.sink {

@@ -10,7 +10,7 @@ mod columns;
 mod embedded;
 mod mongo;
 
-pub use blob::{Blob, BlobReader, BlobWriter};
+pub use blob::{Blob, BlobReader, BlobWriter, PATCHABLE};
 
 use domain::{
     Applied, Change, Conversion, ConversionId, FileName, Idempotency, Mp3Id, Pending, PendingKind,

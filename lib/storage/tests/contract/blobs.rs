@@ -73,7 +73,7 @@ pub(crate) async fn a_patched_head_counts_in_the_hash(Store { storage, .. }: Sto
         let (video, file) = upload();
         let mut writer = storage.create(file).await.unwrap();
         append(&mut writer, &noise(size), 50_000).await;
-        for offset in [0, 3, (size - 4).min(128 << 10)] {
+        for offset in [0, 3, (size - 4).min(usize::try_from(storage::PATCHABLE).unwrap() - 4)] {
             expected[offset..offset + 4].copy_from_slice(b"Xing");
             writer.patch(offset as u64, Bytes::from_static(b"Xing")).await.unwrap();
         }
