@@ -23,7 +23,11 @@ type Result<T = ()> = anyhow::Result<T>;
 type Measurement = fn() -> Result<Vec<Row>>;
 
 const ALL: &[(&str, Measurement)] = &[
-    ("converter", converter::measure),
+    ("converter-ffmpeg", converter::against_ffmpeg),
+    ("converter-moviepy", converter::against_moviepy),
+    ("converter-node", converter::full_node),
+    ("converter-memory", converter::memory),
+    ("converter-start", converter::start),
     ("latency", latency::measure),
     ("upload", upload::measure),
     ("crowd", crowd::measure),

@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Both channels carry sweeps and noise, so that a mistake in any of them shows.
-const MUSIC: &str = "aevalsrc='0.4*sin(2*PI*(220+40*sin(t))*t)+0.2*sin(2*PI*1330*t)*sin(3*t)\
+pub(crate) const MUSIC: &str = "aevalsrc='0.4*sin(2*PI*(220+40*sin(t))*t)+0.2*sin(2*PI*1330*t)*sin(3*t)\
     |0.3*sin(2*PI*330*t)+0.1*random(0)'";
 
 /// A folder that is gone after the test.
