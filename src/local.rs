@@ -29,6 +29,8 @@ use tokio::{
 #[derive(Deserialize)]
 struct Progress {
     percent: u64,
+    speed: Option<f64>,
+    seconds_left: Option<u64>,
 }
 
 /// The child removes its own unfinished file; after this it is not asked any more.
@@ -91,7 +93,8 @@ async fn show(progress: Option<impl AsyncRead + Unpin>, bar: &Bar) {
     let Some(progress) = progress else { return };
     let mut lines = BufReader::new(progress).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if let Ok(Progress { percent }) = serde_json::from_str(&line) {
+        if let Ok(Progress { percent, speed, seconds_left }) = serde_json::from_str(&line) {
+            bar.go_at(speed, seconds_left);
             bar.reach(percent);
         }
     }

@@ -94,6 +94,7 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
         let told = |error: &_, pause| retried(&bar, error, pause);
         if let Look::New(conversion, new) = patiently(Patience::Long, told, ask).await? {
             bar.remark(conversion.waiting.clone().unwrap_or_default());
+            bar.go_at(conversion.speed, conversion.seconds_left);
             bar.reach(conversion.progress.unwrap_or(0));
             if conversion.state.is_terminal() {
                 return Ok(*conversion);

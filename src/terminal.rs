@@ -134,7 +134,7 @@ impl Terminal {
                 length,
                 "[{bar:20}] {decimal_bytes:>9} of {decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg}",
             ),
-            Scale::Percent => (100, "[{bar:20}] {pos:>3} %  {wide_msg}"),
+            Scale::Percent => (100, "[{bar:20}] {pos:>3} %  {prefix}{wide_msg}"),
         };
         // The template is a constant; a bar in the default style is better than none.
         let style =
@@ -181,6 +181,14 @@ impl Bar {
     /// Shows some more of it.
     pub(crate) fn advance(&self, step: u64) {
         self.reach(self.0.bar.position().saturating_add(step));
+    }
+
+    /// Shows how fast it goes, as a multiple of real time, and the seconds that are left.
+    pub(crate) fn go_at(&self, speed: Option<f64>, seconds_left: Option<u64>) {
+        let pace = speed.zip(seconds_left);
+        self.0.bar.set_prefix(pace.map_or_else(String::new, |(speed, seconds)| {
+            format!("{speed:.0}x, {} left  ", unit::clock(seconds))
+        }));
     }
 
     /// Says something beside the bar, for as long as it is true.

@@ -146,10 +146,10 @@ impl Attempt {
             serial: false,
             more_memory: self.record.out_of_memory,
         };
-        let (mut sink, percent) = (Sink::Blob(Box::new(writer)), Cell::new(0));
+        let (mut sink, done) = (Sink::Blob(Box::new(writer)), Cell::default());
         let stopped = tokio::select! {
-            verdict = work::convert(&order, source, &mut sink, &percent) => Stopped::Verdict(verdict),
-            () = heartbeat::beat(&self.storage, &self.record, &percent) => Stopped::Record,
+            verdict = work::convert(&order, source, &mut sink, &done) => Stopped::Verdict(verdict),
+            () = heartbeat::beat(&self.storage, &self.record, &done) => Stopped::Record,
             () = stop.cancelled() => Stopped::Signal,
         };
         let Sink::Blob(writer) = sink else {

@@ -144,7 +144,8 @@ fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Resul
         let percent = sound.sound().percent(link.furthest(), job.length);
         if percent > told {
             told = percent;
-            let _ = link.send(&Request::Progress(percent));
+            let sound_ms = sound.sound().given_ms();
+            let _ = link.send(&Request::Progress { percent, sound_ms });
         }
     }
     judge(job, link, &sound, broken)?;

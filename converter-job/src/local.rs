@@ -5,9 +5,9 @@
 
 use crate::{
     ending::Ending,
-    work::{self, Order, Sink, Source, Verdict},
+    work::{self, Done, Order, Sink, Source, Verdict},
 };
-use domain::{Options, Preset};
+use domain::{Options, Pace, Preset};
 use std::{
     cell::Cell,
     fs::{self, File, Permissions},
@@ -47,7 +47,8 @@ pub(crate) struct Arguments {
     /// Convert a file that ends too early as far as it goes.
     #[arg(long)]
     allow_truncated: bool,
-    /// Tell the progress on standard output, one JSON object a line: {"percent":42}.
+    /// Tell the progress on standard output, one JSON object a line and at most one a second:
+    /// {"percent":42,"speed":35.5,"seconds_left":9}.
     #[arg(long, value_name = "FORMAT")]
     progress: Option<Progress>,
 }
@@ -75,10 +76,10 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         serial: arguments.serial,
         more_memory: false,
     };
-    let percent = Cell::new(0);
+    let done = Cell::default();
     let verdict = tokio::select! {
-        verdict = work::convert(&order, source, &mut sink, &percent) => verdict,
-        () = tell(arguments.progress, &percent) => return Ending::trouble("nobody reads the progress"),
+        verdict = work::convert(&order, source, &mut sink, &done) => verdict,
+        () = tell(arguments.progress, &done) => return Ending::trouble("nobody reads the progress"),
         () = stop.cancelled() => return Ending::interrupted(),
     };
     match verdict {
@@ -86,7 +87,7 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
             match keep(sink, part, &arguments.mp3).await {
                 Ok(()) => {
                     if arguments.progress.is_some() {
-                        let _ = say(100);
+                        let _ = say(100, None);
                     }
                     Ending::succeeded(duration_ms, length, began.elapsed())
                 }
@@ -138,25 +139,33 @@ async fn keep(sink: Sink, part: NamedTempFile, mp3: &Path) -> io::Result<()> {
 }
 
 /// Tells the progress as it changes. Ends only when nobody listens any more.
-async fn tell(progress: Option<Progress>, percent: &Cell<u8>) {
+async fn tell(progress: Option<Progress>, done: &Cell<Done>) {
     if progress.is_none() {
         return std::future::pending().await;
     }
-    let mut ticks = interval(Duration::from_millis(200));
+    let mut ticks = interval(Duration::from_secs(1));
+    let began = Instant::now();
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
     loop {
         ticks.tick().await;
-        let now = Some(percent.get());
-        if now != told && say(percent.get()).is_err() {
+        let now = done.get();
+        let pace = Pace::of(began.elapsed(), now.sound_ms, now.percent);
+        if told != Some(now) && say(now.percent, pace).is_err() {
             return;
         }
-        told = now;
+        told = Some(now);
     }
 }
 
-fn say(percent: u8) -> io::Result<()> {
+fn say(percent: u8, pace: Option<Pace>) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{{\"percent\":{percent}}}")?;
+    match pace {
+        Some(pace) => {
+            let (speed, left) = (pace.speed(), pace.seconds_left);
+            writeln!(out, "{{\"percent\":{percent},\"speed\":{speed},\"seconds_left\":{left}}}")?;
+        }
+        None => writeln!(out, "{{\"percent\":{percent}}}")?,
+    }
     out.flush()
 }

@@ -47,8 +47,8 @@ pub(crate) enum Request {
     Append(Bytes),
     /// The MP3's bytes at `offset`, instead of those sent before.
     Patch { offset: u64, bytes: Bytes },
-    /// How far it is, 0 to 100.
-    Progress(u8),
+    /// How far it is, 0 to 100, and how much sound that was.
+    Progress { percent: u8, sound_ms: u64 },
     /// Something worth a line in the log.
     Notice(String),
     /// The MP3 is whole.
@@ -125,8 +125,9 @@ impl Request {
                 frame.extend_from_slice(bytes);
                 b'p'
             }
-            Self::Progress(percent) => {
+            Self::Progress { percent, sound_ms } => {
                 frame.put_u8(*percent);
+                frame.put_u64_le(*sound_ms);
                 b'%'
             }
             Self::Notice(text) => {
@@ -156,7 +157,7 @@ impl Request {
             b'r' => length == 12,
             b'a' => (1..=MAX_BLOCK).contains(&length),
             b'p' => (9..=MAX_BLOCK + 8).contains(&length),
-            b'%' => length == 1,
+            b'%' => length == 9,
             b'n' => length <= MAX_DETAIL,
             b'd' => length == 8,
             b'f' => (1..=MAX_DETAIL + 1).contains(&length),
@@ -170,7 +171,10 @@ impl Request {
                 .checked()?,
             b'a' => Self::Append(payload),
             b'p' => Self::Patch { offset: payload.get_u64_le(), bytes: payload },
-            b'%' => Self::Progress(payload.get_u8().min(100)),
+            b'%' => {
+                let percent = payload.get_u8().min(100);
+                Self::Progress { percent, sound_ms: payload.get_u64_le() }
+            }
             b'n' => Self::Notice(printable(&payload)),
             b'd' => Self::Done { duration_ms: payload.get_u64_le() },
             _ => {
@@ -220,7 +224,8 @@ mod tests {
                 .prop_map(|(offset, length)| Request::Read { offset, length }),
             block().prop_map(Request::Append),
             (any::<u64>(), block()).prop_map(|(offset, bytes)| Request::Patch { offset, bytes }),
-            (0..=100_u8).prop_map(Request::Progress),
+            (0..=100_u8, any::<u64>())
+                .prop_map(|(percent, sound_ms)| Request::Progress { percent, sound_ms }),
             "[a-z]{0,1024}".prop_map(Request::Notice),
             any::<u64>().prop_map(|duration_ms| Request::Done { duration_ms }),
             (prop::sample::select(&REASONS[..]), "[a-z]{0,1024}")
@@ -243,7 +248,7 @@ mod tests {
             frame.extend(payload);
             match parse(&frame) {
                 Ok(Request::Read { length, .. }) => prop_assert!(length as usize <= MAX_BLOCK),
-                Ok(Request::Progress(percent)) => prop_assert!(percent <= 100),
+                Ok(Request::Progress { percent, .. }) => prop_assert!(percent <= 100),
                 Ok(Request::Failed { detail, .. }) => {
                     prop_assert!(!detail.contains(char::is_control));
                 }

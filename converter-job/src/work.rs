@@ -45,6 +45,15 @@ pub(crate) struct Order {
     pub(crate) more_memory: bool,
 }
 
+/// How far the work is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// 0 to 100.
+    pub(crate) percent: u8,
+    /// Milliseconds of sound.
+    pub(crate) sound_ms: u64,
+}
+
 /// How the work ended.
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -98,19 +107,19 @@ impl Order {
     }
 }
 
-/// Converts `source` into `sink`, keeping `percent` up to date. Dropping the future kills the decoder.
+/// Converts `source` into `sink`, keeping `done` up to date. Dropping the future kills the decoder.
 pub(crate) async fn convert(
     order: &Order,
     source: Source,
     sink: &mut Sink,
-    percent: &Cell<u8>,
+    done: &Cell<Done>,
 ) -> Verdict {
     let length = source.length();
     if length == 0 {
         return Verdict::Failed(Failure { reason: Reason::EmptyFile, detail: String::new() });
     }
     match Child::start(&order.job(length)).await {
-        Ok(child) => supervise(order, child, source, sink, percent).await,
+        Ok(child) => supervise(order, child, source, sink, done).await,
         Err(error) => Verdict::Trouble(format!("the decoder does not start: {error}")),
     }
 }
@@ -121,10 +130,10 @@ async fn supervise(
     mut child: Child,
     source: Source,
     sink: &mut Sink,
-    percent: &Cell<u8>,
+    done: &Cell<Done>,
 ) -> Verdict {
     let (window, preset) = (Window::new(source), order.options.preset);
-    let work = Work { window, sink, percent, preset, written: 0, notices: 0 };
+    let work = Work { window, sink, done, preset, written: 0, notices: 0 };
     match timeout(order.run_limit, work.serve(&mut child)).await {
         Ok(Ok(Some(verdict))) => verdict,
         Ok(Ok(None)) => verdict_of(child.end().await, order),
@@ -150,7 +159,7 @@ fn verdict_of(end: End, order: &Order) -> Verdict {
 struct Work<'a> {
     window: Window,
     sink: &'a mut Sink,
-    percent: &'a Cell<u8>,
+    done: &'a Cell<Done>,
     preset: Preset,
     /// Bytes of the MP3 so far.
     written: u64,
@@ -179,7 +188,9 @@ impl Work<'_> {
                     }
                     self.sink.patch(offset, bytes).await?;
                 }
-                Request::Progress(percent) => self.percent.set(percent),
+                Request::Progress { percent, sound_ms } => {
+                    self.done.set(Done { percent, sound_ms })
+                }
                 // A decoder that has been taken over must not fill the log.
                 Request::Notice(text) if self.notices < MOST_NOTICES => {
                     self.notices += 1;

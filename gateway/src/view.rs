@@ -1,8 +1,8 @@
 //! Records as the API shows them. What is not here is nobody's business.
 
 use domain::{
-    Conversion, ConversionId, FileName, Mp3, Mp3Id, Preset, Role, Setback, Sha256, State, Video,
-    VideoId,
+    Conversion, ConversionId, FileName, Mp3, Mp3Id, Pace, Preset, Role, Setback, Sha256, State,
+    Video, VideoId,
 };
 use headers::ETag;
 use jiff::Timestamp;
@@ -29,6 +29,11 @@ pub(crate) struct ConversionView {
     /// 0 to 100, while an attempt is at work and after it.
     #[schema(maximum = 100)]
     progress: Option<u8>,
+    /// As a multiple of real time, while an attempt is at work and once that is known.
+    #[schema(minimum = 0, example = 35.5)]
+    speed: Option<f64>,
+    /// Until the end, if the attempt goes on like this.
+    seconds_left: Option<u32>,
     /// Number of the newest attempt; 0 before the first.
     attempt: u32,
     created_at: Timestamp,
@@ -163,6 +168,8 @@ impl From<Conversion> for ConversionView {
             allow_truncated: record.options.allow_truncated,
             state: record.state,
             progress: record.progress,
+            speed: record.pace.map(Pace::speed),
+            seconds_left: record.pace.map(|pace| pace.seconds_left),
             attempt: record.attempt,
             created_at: record.created_at,
             finished_at: record.finished_at,

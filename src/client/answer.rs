@@ -21,6 +21,10 @@ pub(crate) struct Conversion {
     pub(crate) state: State,
     /// Percent.
     pub(crate) progress: Option<u64>,
+    /// As a multiple of real time.
+    pub(crate) speed: Option<f64>,
+    /// Until the end.
+    pub(crate) seconds_left: Option<u64>,
     /// Number of the newest attempt.
     pub(crate) attempt: u32,
     /// When it was accepted.

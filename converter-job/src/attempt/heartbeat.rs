@@ -1,6 +1,7 @@
 //! Signs of life: the progress, written into the record.
 
-use domain::{Change, Conversion};
+use crate::work::Done;
+use domain::{Change, Conversion, Pace};
 use std::{cell::Cell, time::Duration};
 use storage::{ChangeError, Storage};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -14,18 +15,21 @@ const ANSWER: Duration = Duration::from_secs(4);
 
 /// Writes the progress until the record refuses it. While storage is away it goes on trying: the
 /// work may yet be in time.
-pub(super) async fn beat(storage: &Storage, record: &Conversion, percent: &Cell<u8>) {
+pub(super) async fn beat(storage: &Storage, record: &Conversion, done: &Cell<Done>) {
     let mut looks = interval_at(Instant::now() + SOON, SOON);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut written, mut quiet, mut away) = (0, 0, false);
+    let (mut written, mut quiet, mut away) = (Done::default(), 0, false);
+    let began = Instant::now();
     loop {
         looks.tick().await;
-        let now = percent.get();
+        let now = done.get();
         quiet += 1;
         if now == written && quiet < QUIET_LOOKS {
             continue;
         }
-        let change = Change::Progress { claim: record.claim, percent: Some(now) };
+        let percent = Some(now.percent);
+        let pace = Pace::of(began.elapsed(), now.sound_ms, now.percent);
+        let change = Change::Progress { claim: record.claim, percent, pace };
         let failed = match timeout(ANSWER, storage.change(record.id, &change)).await {
             Ok(Ok(_)) => None,
             Ok(Err(ChangeError::Refused(refused))) => {

@@ -139,6 +139,11 @@ impl Sound {
         }
     }
 
+    /// Milliseconds of sound given, silence included.
+    pub(super) const fn given_ms(&self) -> u64 {
+        self.given_us / 1000
+    }
+
     /// How far it is, 0 to 99: by time where the file tells its duration, else by bytes read.
     pub(super) fn percent(&self, read: u64, length: u64) -> u8 {
         let (done, all) = match self.duration_ms {

@@ -22,7 +22,7 @@ async fn verdict(script: &str, order: &Order) -> Verdict {
     let child = Child::spawn(program, &order.job(1000)).await.unwrap();
     let mut sink = Sink::File(tempfile::tempfile().unwrap().into());
     let source = Source::File(Arc::new(video), 1000);
-    supervise(order, child, source, &mut sink, &Cell::new(0)).await
+    supervise(order, child, source, &mut sink, &Cell::default()).await
 }
 
 /// One frame as `printf` writes it, with payload bytes in octal.

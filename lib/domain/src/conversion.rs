@@ -4,8 +4,10 @@
 //! of the record they read, so whatever is refused here can never be written by anyone.
 
 mod change;
+mod pace;
 
 pub use change::{Applied, Change, Refused};
+pub use pace::Pace;
 
 use crate::{
     BatchId, Cause, ConversionId, EventId, FileName, Lane, Mp3Id, Options, Reason, Role, Sha256,
@@ -158,6 +160,9 @@ pub struct Conversion {
     pub finished_at: Option<Timestamp>,
     /// 0 to 100, of the attempt at work.
     pub progress: Option<u8>,
+    /// How fast the attempt at work goes, once that is known.
+    #[serde(default)]
+    pub pace: Option<Pace>,
     /// Why it waits, where that is worth saying.
     pub waiting: Option<String>,
     /// The result.
@@ -208,6 +213,7 @@ impl Conversion {
             alive_at: None,
             finished_at: None,
             progress: None,
+            pace: None,
             waiting: None,
             mp3: None,
             failure: None,

@@ -19,7 +19,8 @@ pub use batch::{
     Stretch,
 };
 pub use conversion::{
-    Applied, Change, Conversion, Failure, Idempotency, Mp3, NewConversion, Refused, Setback, State,
+    Applied, Change, Conversion, Failure, Idempotency, Mp3, NewConversion, Pace, Refused, Setback,
+    State,
 };
 pub use dispatching::Dispatching;
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};

@@ -318,7 +318,7 @@ impl World {
             return self.commit(at, &pod, claim, faults.then_some(choices));
         }
         self.pods[at].work_left -= 1;
-        let progress = Change::Progress { claim, percent: Some(50) };
+        let progress = Change::Progress { claim, percent: Some(50), pace: None };
         if self.change(pod.conversion, &progress).is_err() {
             self.end(at, Phase::Complete);
         }

@@ -1,6 +1,6 @@
 //! The changes that a conversion can go through: the whole state machine.
 
-use super::{Conversion, Failure, Mp3, Setback, State};
+use super::{Conversion, Failure, Mp3, Pace, Setback, State};
 use crate::{Cause, Reason};
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,6 +34,8 @@ pub enum Change {
         claim: u32,
         /// 0 to 100, where known.
         percent: Option<u8>,
+        /// How fast it goes, where known.
+        pace: Option<Pace>,
     },
     /// The holder of the claim has stored the MP3.
     Succeed {
@@ -130,9 +132,10 @@ impl Conversion {
                 next.alive_at = Some(now);
                 next.progress = Some(0);
             }
-            Change::Progress { claim, percent } => {
+            Change::Progress { claim, percent, pace } => {
                 self.must_hold(*claim)?;
                 next.alive_at = Some(now);
+                next.pace = pace.or(self.pace);
                 next.progress = percent.map(|p| p.min(100)).or(self.progress);
             }
             Change::Succeed { claim, mp3 } => {
@@ -196,6 +199,7 @@ impl Conversion {
         self.dispatched_at = Some(now);
         self.alive_at = None;
         self.progress = None;
+        self.pace = None;
         self.waiting = None;
     }
 
@@ -203,6 +207,7 @@ impl Conversion {
         self.state = state;
         self.finished_at = Some(now);
         self.waiting = None;
+        self.pace = None;
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) {
@@ -213,6 +218,7 @@ impl Conversion {
     fn release(&mut self, cause: &Cause, now: Timestamp) {
         self.state = State::Queued;
         self.progress = None;
+        self.pace = None;
         self.not_before = now;
         self.setbacks.push(Setback { attempt: self.attempt, at: now, cause: cause.clone() });
         let many = self.setbacks.len().saturating_sub(MOST_SETBACKS);

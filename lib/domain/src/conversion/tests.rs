@@ -136,7 +136,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         Just(Change::Expire),
         (0..4_u32).prop_map(|attempt| Change::Dispatch { attempt }),
         (0..4_u32).prop_map(|attempt| Change::Claim { attempt }),
-        (0..4_u32).prop_map(|claim| Change::Progress { claim, percent: Some(200) }),
+        (0..4_u32).prop_map(|claim| Change::Progress { claim, percent: Some(200), pace: None }),
         (0..4_u32).prop_map(move |claim| Change::Succeed { claim, mp3: mp3.clone() }),
         (0..4_u32).prop_map(move |claim| Change::Fail { claim, failure: failure.clone() }),
         (0..4_u32, cause).prop_map(|(attempt, cause)| Change::Release { attempt, cause }),

@@ -62,7 +62,7 @@ pub(crate) async fn a_purge_takes_all_that_hangs_on_a_video(Store { storage, .. 
     for _ in 0..2 {
         storage.purge(video.id).await.unwrap();
     }
-    let progress = Change::Progress { claim: at_work.claim, percent: Some(50) };
+    let progress = Change::Progress { claim: at_work.claim, percent: Some(50), pace: None };
     let written = storage.change(again.id, &progress).await;
     assert!(matches!(written, Err(ChangeError::Refused(domain::Refused::Gone))));
     assert!(matches!(storage.video(video.id).await, Err(Error::NotFound)));

@@ -123,7 +123,7 @@ pub(crate) async fn a_result_survives_parallel_progress(Store { storage, .. }: S
     for _ in 0..5 {
         let id = added(&storage, at(1)).await.id;
         running(&storage, id).await;
-        let progress = |percent| Change::Progress { claim: 1, percent: Some(percent) };
+        let progress = |percent| Change::Progress { claim: 1, percent: Some(percent), pace: None };
         let changes: Vec<_> =
             (0..10).map(progress).chain([success(id, 1)]).chain((10..20).map(progress)).collect();
         let answers = join_all(changes.iter().map(|change| storage.change(id, change))).await;
