@@ -27,8 +27,9 @@ pub(super) fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the limits and closes the doors. Nothing of the video may be read before this returns.
-pub(super) fn confine(job: &Job) -> io::Result<()> {
+/// Sets the limits, has the threads started, and closes the doors for all of them. Nothing of the video
+/// may be read before this returns, and no thread can be started after it.
+pub(super) fn confine<T>(job: &Job, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let processor = job.run_limit_seconds.saturating_mul(job.threads.max(1).into());
     let limits = [
         (Resource::As, job.memory_bytes),
@@ -41,7 +42,9 @@ pub(super) fn confine(job: &Job) -> io::Result<()> {
     for (resource, most) in limits {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
-    sandbox()
+    let threads = start()?;
+    sandbox()?;
+    Ok(threads)
 }
 
 /// The place for the system-call filter.
