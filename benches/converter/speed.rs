@@ -64,10 +64,10 @@ pub(crate) fn full_node() -> Result<Vec<Row>> {
         let start = Instant::now();
         thread::scope(|scope| {
             let runs: Vec<_> = films.iter().map(|film| scope.spawn(|| convert(film))).collect();
-            let ended = runs.into_iter().map(thread::ScopedJoinHandle::join);
-            ended
-                .map(|ended| ended.unwrap_or_else(|_| anyhow::bail!("a run panicked")).map(drop))
-                .collect::<Result>()
+            let mut ended = runs.into_iter().map(thread::ScopedJoinHandle::join);
+            ended.try_for_each(|ended| {
+                ended.unwrap_or_else(|_| anyhow::bail!("a run panicked")).map(drop)
+            })
         })?;
         Ok(3600.0 * films.len() as f64 / start.elapsed().as_secs_f64())
     };

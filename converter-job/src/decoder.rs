@@ -20,6 +20,7 @@ mod tags;
 mod timeline;
 mod track;
 mod video;
+mod workers;
 
 use crate::protocol::{Job, Request};
 use confine::Memory;
@@ -30,9 +31,10 @@ use lame::Tuning;
 use link::Shared;
 use mp3::Mp3;
 use sound::Sound;
-use std::{io, process::ExitCode};
+use std::{io, mem, process::ExitCode};
 use timeline::Timeline;
 use video::Video;
+use workers::Workers;
 
 /// Why decoding ended before the MP3 was whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,11 +63,11 @@ impl Stop {
 
 /// Does the one job that comes through standard input.
 pub(crate) fn run() -> ExitCode {
-    let (link, job, memory) = match start() {
+    let (link, job, memory, workers) = match start() {
         Ok(started) => started,
         Err(error) => return trouble(&format!("the decoder cannot start: {error}")),
     };
-    let last = match convert(&job, &link) {
+    let last = match convert(&job, &link, workers) {
         Ok(duration_ms) => Request::Done { duration_ms },
         Err(Stop::Failed(reason, detail)) => Request::Failed { reason, detail },
         Err(Stop::Memory) if memory.is_short() => return ExitCode::from(Exit::OutOfMemory.code()),
@@ -84,13 +86,13 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Takes the job and gives up everything else. Nothing of the video has been read when it returns.
-fn start() -> io::Result<(Shared, Job, Memory)> {
+fn start() -> io::Result<(Shared, Job, Memory, Workers)> {
     confine::close_inherited()?;
     let link = Shared::open()?;
     let job = link.job()?;
     let memory = Memory::open(&job)?;
-    confine::confine(&job)?;
-    Ok((link, job, memory))
+    let workers = confine::confine(&job, || Workers::start(&job))?;
+    Ok((link, job, memory, workers))
 }
 
 fn trouble(detail: &str) -> ExitCode {
@@ -99,8 +101,8 @@ fn trouble(detail: &str) -> ExitCode {
 }
 
 /// Converts the whole video; milliseconds of sound.
-fn convert(job: &Job, link: &Shared) -> Result<u64, Stop> {
-    let converted = convert_linked(job, link);
+fn convert(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Stop> {
+    let converted = convert_linked(job, link, workers);
     // A reader that gets an error takes it for the end of the file; the pipe knows better.
     match link.fault() {
         Some(fault) => Err(Stop::Trouble(fault)),
@@ -108,12 +110,12 @@ fn convert(job: &Job, link: &Shared) -> Result<u64, Stop> {
     }
 }
 
-fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
+fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Stop> {
     libav::prepare().map_err(|error| Stop::trouble("libav does not start", error))?;
     let mut video = Video::new(link.clone(), job.length);
     let broken = claims::broken(&mut video);
     let foreign = claims::foreign(&mut video);
-    match (decode(job, link, video, broken.as_deref()), broken) {
+    match (decode(job, link, workers, video, broken.as_deref()), broken) {
         (Err(Stop::Failed(Reason::NotMedia, detail)), Some(how)) => Err(Stop::failed(
             Reason::Truncated,
             format!("{how}; nothing of what is there can be decoded: {detail}"),
@@ -126,7 +128,13 @@ fn convert_linked(job: &Job, link: &Shared) -> Result<u64, Stop> {
 }
 
 /// Decodes and encodes everything; milliseconds of sound.
-fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Result<u64, Stop> {
+fn decode(
+    job: &Job,
+    link: &Shared,
+    mut workers: Workers,
+    video: Video,
+    broken: Option<&str>,
+) -> Result<u64, Stop> {
     let mut sound = Timeline::new(Sound::open(video, job, broken)?);
     let mut frame = frame::Audio::empty();
     let mut encoder = None;
@@ -137,7 +145,7 @@ fn decode(job: &Job, link: &Shared, video: Video, broken: Option<&str>) -> Resul
             Some(encoder) => encoder,
             None => {
                 let mp3 = Mp3::new(link.clone(), sound.sound().tag());
-                encoder.insert(Encoder::open(tuning, job.threads, &frame, mp3)?)
+                encoder.insert(Encoder::open(tuning, mem::take(&mut workers), &frame, mp3)?)
             }
         };
         encoder.push(&mut frame)?;

@@ -1,6 +1,13 @@
 //! What the decoder gives up before it sees the first byte of a video.
 
+mod filter;
+#[cfg(test)]
+mod tests;
+
 use crate::protocol::Job;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
+};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{
     fs::{self, File},
@@ -27,12 +34,23 @@ pub(super) fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the limits and closes the doors. Nothing of the video may be read before this returns.
-pub(super) fn confine(job: &Job) -> io::Result<()> {
+/// Sets the limits, has the threads started, and closes the doors for all of them. Nothing of the video
+/// may be read before this returns, and no thread can be started after it.
+pub(super) fn confine<T>(job: &Job, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    limit(job)?;
+    // Binds the thread that asks for it, and those that it starts.
+    fence().map_err(io::Error::other)?;
+    let threads = start()?;
+    filter::apply()?;
+    Ok(threads)
+}
+
+fn limit(job: &Job) -> io::Result<()> {
     let processor = job.run_limit_seconds.saturating_mul(job.threads.max(1).into());
     let limits = [
         (Resource::As, job.memory_bytes),
-        (Resource::Core, 0),
+        // With zero a crash is still told to a program that gathers dumps, where there is one.
+        (Resource::Core, 1),
         (Resource::Nofile, 16),
         // No file may be written; pipes are not files.
         (Resource::Fsize, 0),
@@ -41,12 +59,18 @@ pub(super) fn confine(job: &Job) -> io::Result<()> {
     for (resource, most) in limits {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
-    sandbox()
+    Ok(())
 }
 
-/// The place for the system-call filter.
-fn sandbox() -> io::Result<()> {
-    Ok(())
+/// Takes away files, ports, and whatever else of other processes Landlock can. Kernels that know none of
+/// it, or less, are none the worse: the filter comes on top.
+fn fence() -> Result<RulesetStatus, RulesetError> {
+    let newest = ABI::V10;
+    let rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(newest))?
+        .handle_access(AccessNet::from_all(newest))?
+        .scope(Scope::from_all(newest))?;
+    Ok(rules.create()?.restrict_self()?.ruleset)
 }
 
 /// The process's memory, told through a file that is opened while files can still be opened.

@@ -6,6 +6,7 @@ use super::{
     mp3::Mp3,
     resample::{Resampler, Shape},
     segments::Segments,
+    workers::{Form, Workers},
 };
 use ffmpeg_next::{
     Dictionary, Packet, Rational,
@@ -46,23 +47,24 @@ struct Mp3File {
 }
 
 impl Encoder {
-    /// An encoder that suits the first frame. However many threads it may use, it gives the same
-    /// bytes.
+    /// An encoder that suits the first frame. However many workers it has, it gives the same bytes.
     pub(super) fn open(
         tuning: Tuning,
-        threads: u32,
+        workers: Workers,
         first: &frame::Audio,
         mp3: Mp3,
     ) -> Result<Self, Stop> {
         let shape = lame::target(Shape::of(first));
         let lame = Lame::open(tuning, shape, 0)?;
         let (step, mp3) = (lame.step(), Mp3File::open(&lame, shape.rate, mp3)?);
-        let threads = if tuning.reservoir { 1 } else { usize::try_from(threads).unwrap_or(1) };
-        let lames = match threads {
-            0 | 1 => Lames::One(Box::new(lame)),
-            threads => Lames::Several(Segments::open(tuning, shape, step, threads)?),
+        let Shape { format, rate, .. } = shape;
+        let channels = shape.layout.channels();
+        let lames = if workers.is_empty() {
+            Lames::One(Box::new(lame))
+        } else {
+            Lames::Several(Segments::new(workers, Form { tuning, format, channels, rate, step }))
         };
-        let planes = usize::try_from(shape.layout.channels()).unwrap_or(2);
+        let planes = usize::try_from(channels).unwrap_or(2);
         let waiting = vec![Vec::new(); planes];
         Ok(Self { resampler: None, shape, lames, mp3, waiting, step, samples: 0 })
     }

@@ -20,14 +20,18 @@ struct Link {
     fault: Option<String>,
     /// The end of the furthest bytes read.
     reached: u64,
+    /// Bytes of answers that wait in the pipe without anybody reading them.
+    room: u32,
 }
 
 impl Shared {
     /// Takes standard input and output, past the buffers of the standard library.
     pub(super) fn open() -> io::Result<Self> {
-        let answers = io::stdin().as_fd().try_clone_to_owned()?.into();
+        let answers: File = io::stdin().as_fd().try_clone_to_owned()?.into();
         let requests = io::stdout().as_fd().try_clone_to_owned()?.into();
-        let link = Link { answers, requests, fault: None, reached: 0 };
+        let room = fcntl_getpipe_size(&answers).ok();
+        let room = room.and_then(|room| u32::try_from(room).ok()).unwrap_or(0);
+        let link = Link { answers, requests, fault: None, reached: 0, room };
         Ok(Self(Arc::new(Mutex::new(link))))
     }
 
@@ -59,8 +63,7 @@ impl Shared {
 
     /// Bytes of answers that wait in the pipe without anybody reading them.
     pub(super) fn room(&self) -> u32 {
-        let size = fcntl_getpipe_size(&self.lock().answers);
-        size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(0)
+        self.lock().room
     }
 
     /// Notes how far the video has been read.

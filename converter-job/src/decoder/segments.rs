@@ -7,16 +7,10 @@
 
 use super::{
     Stop,
-    lame::{Lame, Tuning},
-    resample::Shape,
+    workers::{Form, Segment, Workers},
 };
-use ffmpeg_next::{ChannelLayout, Packet, format::Sample};
-use std::{
-    mem,
-    ops::Range,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
-    thread,
-};
+use ffmpeg_next::Packet;
+use std::{mem, ops::Range};
 
 /// Frames in a segment: 72 s at 48 kHz, 28 MB of stereo. Shorter ones cost more time for the frames
 /// that are encoded twice, longer ones more memory.
@@ -30,12 +24,11 @@ const AFTER: u64 = 4;
 const PHASE: u64 = 49;
 /// Frames that are gathered at most, but for those that come at once.
 const ROOM: usize = (SEGMENT + BEFORE + PHASE + AFTER) as usize;
-/// LAME keeps its state on the heap.
-const STACK: usize = 256 << 10;
 
 /// Sound that is cut, encoded and put together again.
 pub(super) struct Segments {
-    workers: Vec<Worker>,
+    workers: Workers,
+    form: Form,
     /// Bytes of one frame in one plane.
     frame_bytes: usize,
     /// Planes of what is gathered, from the frame `begin` on.
@@ -48,53 +41,20 @@ pub(super) struct Segments {
     taken: usize,
 }
 
-struct Worker {
-    segments: SyncSender<Segment>,
-    packets: Receiver<Result<Vec<Packet>, Stop>>,
-}
-
-/// A worker's task.
-struct Segment {
-    planes: Vec<Vec<u8>>,
-    /// The frame with which the planes begin.
-    begin: u64,
-    /// The frames wanted; all from its start on, of the last segment.
-    wanted: Range<u64>,
-    is_last: bool,
-}
-
-/// What of a [`Shape`] can go to another thread.
-#[derive(Clone, Copy)]
-struct Form {
-    format: Sample,
-    channels: i32,
-    rate: u32,
-    /// Samples in one MP3 frame.
-    step: usize,
-}
-
 impl Segments {
-    /// Starts the threads.
-    pub(super) fn open(
-        tuning: Tuning,
-        shape: Shape,
-        step: usize,
-        threads: usize,
-    ) -> Result<Self, Stop> {
-        let channels = shape.layout.channels();
-        let form = Form { format: shape.format, channels, rate: shape.rate, step };
-        let room = ROOM * step * shape.format.bytes();
-        let workers = (0..threads).map(|_| Worker::start(tuning, form));
-        let workers = workers.collect::<std::io::Result<_>>().map_err(|_| Stop::Memory)?;
-        Ok(Self {
+    pub(super) fn new(workers: Workers, form: Form) -> Self {
+        let frame_bytes = form.step * form.format.bytes();
+        let plane = |_| Vec::with_capacity(ROOM * frame_bytes);
+        Self {
             workers,
-            frame_bytes: step * shape.format.bytes(),
-            planes: (0..channels).map(|_| Vec::with_capacity(room)).collect(),
+            form,
+            frame_bytes,
+            planes: (0..form.channels).map(plane).collect(),
             begin: 0,
             next: 0,
             given: 0,
             taken: 0,
-        })
+        }
     }
 
     /// Takes sound, and gives the packets that are ready to `write`, in order.
@@ -121,9 +81,9 @@ impl Segments {
         };
         let tails = self.planes.iter().map(tail).collect();
         let planes = mem::replace(&mut self.planes, tails);
-        let segment = Segment { planes, begin: self.begin, wanted: self.next..end, is_last: false };
+        let (from, wanted) = (self.begin, self.next..end);
         (self.begin, self.next) = (begin, end);
-        self.give(segment, write)
+        self.give(Segment { planes, begin: from, wanted, is_last: false, form: self.form }, write)
     }
 
     /// Encodes the rest and gives all packets to `write`.
@@ -132,8 +92,8 @@ impl Segments {
         write: &mut impl FnMut(Packet) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
         let planes = mem::take(&mut self.planes);
-        let wanted = self.next..u64::MAX;
-        self.give(Segment { planes, begin: self.begin, wanted, is_last: true }, write)?;
+        let (begin, wanted, form) = (self.begin, self.next..u64::MAX, self.form);
+        self.give(Segment { planes, begin, wanted, is_last: true, form }, write)?;
         while self.taken < self.given {
             self.take(write)?;
         }
@@ -149,66 +109,14 @@ impl Segments {
         if self.given - self.taken == self.workers.len() {
             self.take(write)?;
         }
-        let worker = &self.workers[self.given % self.workers.len()];
+        self.workers.give(self.given, segment)?;
         self.given += 1;
-        worker.segments.send(segment).map_err(|_| died())
+        Ok(())
     }
 
     fn take(&mut self, write: &mut impl FnMut(Packet) -> Result<(), Stop>) -> Result<(), Stop> {
-        let worker = &self.workers[self.taken % self.workers.len()];
+        let packets = self.workers.take(self.taken)?;
         self.taken += 1;
-        let packets = worker.packets.recv().map_err(|_| died())??;
         packets.into_iter().try_for_each(write)
-    }
-}
-
-fn died() -> Stop {
-    Stop::Trouble("a thread of the encoder has died".to_owned())
-}
-
-impl Worker {
-    /// A thread that ends when nobody gives it segments any more.
-    fn start(tuning: Tuning, form: Form) -> std::io::Result<Self> {
-        let (segments, given) = sync_channel::<Segment>(1);
-        let (give, packets) = sync_channel(1);
-        thread::Builder::new().stack_size(STACK).spawn(move || {
-            for segment in given {
-                if give.send(segment.encode(tuning, form)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { segments, packets })
-    }
-}
-
-impl Segment {
-    fn encode(self, tuning: Tuning, form: Form) -> Result<Vec<Packet>, Stop> {
-        let Form { format, channels, rate, .. } = form;
-        let shape = Shape { format, layout: ChannelLayout::default(channels), rate };
-        let step = form.step;
-        let mut lame = Lame::open(tuning, shape, self.begin * step as u64)?;
-        let (samples, mut packets) = (self.planes[0].len() / format.bytes(), Vec::new());
-        let mut number = self.begin;
-        let mut keep = |lame: &mut Lame| -> Result<(), Stop> {
-            while let Some(packet) = lame.packet()? {
-                if self.wanted.contains(&number) {
-                    packets.push(packet);
-                }
-                number += 1;
-            }
-            Ok(())
-        };
-        for start in (0..samples).step_by(step) {
-            lame.encode(&self.planes, start..samples.min(start + step))?;
-            keep(&mut lame)?;
-        }
-        if self.is_last {
-            lame.end()?;
-            keep(&mut lame)?;
-        } else if number < self.wanted.end {
-            return Err(Stop::Trouble(format!("LAME lags {} frames", self.wanted.end - number)));
-        }
-        Ok(packets)
     }
 }

@@ -133,6 +133,8 @@ fn judge(status: ExitStatus, words: &str, killed_for_memory: bool) -> End {
         End::Memory("the kernel killed the decoder for memory".to_owned())
     } else if signal == Some(Signal::XCPU.as_raw()) {
         End::ProcessorTime
+    } else if signal == Some(Signal::SYS.as_raw()) {
+        End::Other("the decoder made a system call that it may not make".to_owned())
     } else if words.is_empty() {
         End::Other(format!("the decoder ended with {status}"))
     } else {
@@ -182,6 +184,10 @@ mod tests {
         ));
         assert!(matches!(judge(raw(6), "", false), End::Other(_)));
         assert!(matches!(judge(raw(11), "", true), End::Other(_)));
+        let End::Other(detail) = judge(raw(31), "", false) else {
+            panic!("it is no fault of ours")
+        };
+        assert!(detail.contains("a system call that it may not make"), "{detail}");
         assert_eq!(judge(raw(24), "", false), End::ProcessorTime);
     }
 }

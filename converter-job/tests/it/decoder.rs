@@ -90,6 +90,12 @@ fn a_decoder_that_is_told_nonsense_ends() {
     }
 }
 
+/// The system-call filters that a thread is under.
+fn filters(status: &str) -> u32 {
+    let field = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
+    field.unwrap().trim().parse().unwrap()
+}
+
 #[test]
 fn a_decoder_at_work_reaches_its_pipes_and_nothing_else() {
     let folder = Folder::new();
@@ -108,10 +114,23 @@ fn a_decoder_at_work_reaches_its_pipes_and_nothing_else() {
     let memory = (768 + 192 * (threads.min(64) - 1)) << 20;
     for limit in [
         "Max file size             0 ".to_owned(),
-        "Max core file size        0 ".to_owned(),
+        "Max core file size        1 ".to_owned(),
         format!("Max address space         {memory} "),
     ] {
         assert!(limits.contains(&limit), "{limits}");
+    }
+    let tasks = fs::read_dir(format!("{process}/task")).unwrap();
+    let tasks: Vec<_> = tasks.map(|task| task.unwrap().path().join("status")).collect();
+    assert_eq!(tasks.len() as u64, if threads > 1 { 1 + threads.min(64) } else { 1 });
+    // A container may bring a filter of its own.
+    let inherited = filters(&fs::read_to_string("/proc/self/status").unwrap());
+    for task in tasks {
+        let status = fs::read_to_string(task).unwrap();
+        assert!(
+            status.contains("NoNewPrivs:\t1\n") && status.contains("Seccomp:\t2\n"),
+            "{status}"
+        );
+        assert_eq!(filters(&status), inherited + 2, "{status}");
     }
     kill(pid_of(&child), Signal::KILL);
     end(child);
