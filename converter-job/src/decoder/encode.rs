@@ -7,6 +7,7 @@ use super::{
     resample::{Resampler, Shape},
     segments::Segments,
 };
+use crate::protocol::Job;
 use ffmpeg_next::{
     Dictionary, Packet, Rational,
     format::{
@@ -48,16 +49,12 @@ struct Mp3File {
 impl Encoder {
     /// An encoder that suits the first frame. However many threads it may use, it gives the same
     /// bytes.
-    pub(super) fn open(
-        tuning: Tuning,
-        threads: u32,
-        first: &frame::Audio,
-        mp3: Mp3,
-    ) -> Result<Self, Stop> {
-        let shape = lame::target(Shape::of(first));
+    pub(super) fn open(job: &Job, first: &frame::Audio, mp3: Mp3) -> Result<Self, Stop> {
+        let shape = lame::target(Shape::of(first), &job.options);
+        let tuning = Tuning::of(&job.options, job.serial);
         let lame = Lame::open(tuning, shape, 0)?;
         let (step, mp3) = (lame.step(), Mp3File::open(&lame, shape.rate, mp3)?);
-        let threads = if tuning.reservoir { 1 } else { usize::try_from(threads).unwrap_or(1) };
+        let threads = if tuning.reservoir { 1 } else { usize::try_from(job.threads).unwrap_or(1) };
         let lames = match threads {
             0 | 1 => Lames::One(Box::new(lame)),
             threads => Lames::Several(Segments::open(tuning, shape, step, threads)?),

@@ -12,6 +12,7 @@ mod decoder;
 mod gaps;
 mod local;
 mod material;
+mod options;
 mod program;
 mod refused;
 mod threads;
