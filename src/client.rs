@@ -157,12 +157,7 @@ impl Client {
         video: Body,
     ) -> Result<Conversion, Error> {
         let mut url = at(&self.server, &["v1", "videos"]);
-        url.query_pairs_mut()
-            .append_pair("name", upload.name)
-            .append_pair("preset", upload.options.preset.name());
-        if upload.options.allow_truncated {
-            url.query_pairs_mut().append_pair("allow_truncated", "true");
-        }
+        url.query_pairs_mut().append_pair("name", upload.name).extend_pairs(upload.options.said());
         let request = self
             .http
             .post(url)

@@ -10,7 +10,7 @@ use crate::{
     local, program, remote, server,
     target::{Existing, Target, place},
 };
-use domain::{ConversionId, Options, Preset};
+use domain::{ConversionId, Options};
 use futures::{StreamExt, stream};
 use plan::{Item, doubt, plan};
 use report::{Done, End, Report};
@@ -32,12 +32,8 @@ pub(crate) struct Arguments {
     /// A folder for the MP3s, or for one video the MP3 itself [default: beside each video].
     #[arg(short, long, value_name = "OUT")]
     out: Option<PathBuf>,
-    /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
-    #[arg(short, long, default_value_t)]
-    preset: Preset,
-    /// Convert a file that ends too early as far as it goes.
-    #[arg(long)]
-    allow_truncated: bool,
+    #[command(flatten)]
+    options: Options,
     /// Convert so many at once [default: one for each core; 4 through a server].
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
@@ -62,6 +58,7 @@ fn help() -> String {
          Examples:\n  \
          audio-converter convert film.mp4\n  \
          audio-converter convert ~/films -o ~/music --preset v0\n  \
+         audio-converter convert film.mkv --track eng --start 60 --end 90.5\n  \
          audio-converter convert *.mkv -n --json | jq -r .mp3",
         plan::MEDIA.join(" ")
     )
@@ -69,16 +66,16 @@ fn help() -> String {
 
 /// Converts every file; one that fails does not stop the others.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
+    arguments.options.validate().map_err(|wrong| Error::Usage(wrong.to_string()))?;
     let prepared = context.token.run_until_cancelled(prepare(arguments, context)).await;
     let (items, faults, converter, at_once) = prepared.unwrap_or(Err(Error::Interrupted))?;
-    let options = Options { preset: arguments.preset, allow_truncated: arguments.allow_truncated };
     let all = items.len() + faults.len();
     let mut report = Report::new(context, all, arguments.existing);
     for fault in faults {
         report.fault(fault);
     }
     let ends = items.into_iter().map(|(item, target)| {
-        let (converter, options) = (&converter, &options);
+        let (converter, options) = (&converter, &arguments.options);
         async move {
             let end = match target {
                 Ok(Some(target)) => one(converter, &item, options, &target, context).await,

@@ -78,8 +78,8 @@ fn command(program: &Path, video: &Path, options: &Options, mp3: &Path) -> Resul
     command
         .arg("local")
         .args([video_path.as_path(), mp3])
-        .args(["--preset", options.preset.name(), "--progress", "json"])
-        .args(options.allow_truncated.then_some("--allow-truncated"))
+        .args(["--progress", "json"])
+        .args(options.said().map(flag))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -87,6 +87,12 @@ fn command(program: &Path, video: &Path, options: &Options, mp3: &Path) -> Resul
         .process_group(0)
         .kill_on_drop(true);
     Ok(command)
+}
+
+/// An option as the converter's command line has it.
+fn flag((name, text): (&str, String)) -> String {
+    let name = name.replace('_', "-");
+    if text == "true" { format!("--{name}") } else { format!("--{name}={text}") }
 }
 
 async fn show(progress: Option<impl AsyncRead + Unpin>, bar: &Bar) {

@@ -6,6 +6,7 @@
 
 mod claims;
 mod confine;
+mod cut;
 mod encode;
 mod gaps;
 mod lame;
@@ -20,20 +21,19 @@ mod tags;
 mod timeline;
 mod track;
 mod video;
+mod walk;
 mod workers;
 
 use crate::protocol::{Job, Request};
 use confine::Memory;
 use domain::{Exit, Reason};
 use encode::Encoder;
-use ffmpeg_next::{Error, error::ENOMEM, frame};
-use lame::Tuning;
+use ffmpeg_next::{Error, error::ENOMEM};
 use link::Shared;
 use mp3::Mp3;
-use sound::Sound;
 use std::{io, mem, process::ExitCode};
-use timeline::Timeline;
 use video::Video;
+use walk::walk;
 use workers::Workers;
 
 /// Why decoding ended before the MP3 was whole.
@@ -127,7 +127,7 @@ fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Sto
     }
 }
 
-/// Decodes and encodes everything; milliseconds of sound.
+/// Decodes and encodes all that is wanted; milliseconds of sound.
 fn decode(
     job: &Job,
     link: &Shared,
@@ -135,49 +135,16 @@ fn decode(
     video: Video,
     broken: Option<&str>,
 ) -> Result<u64, Stop> {
-    let mut sound = Timeline::new(Sound::open(video, job, broken)?);
-    let mut frame = frame::Audio::empty();
     let mut encoder = None;
-    let mut told = 0;
-    let tuning = Tuning::of(job.preset, job.serial);
-    while sound.next(&mut frame)? {
+    walk(job, link, video, broken, &mut |sound, frame| {
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
             None => {
-                let mp3 = Mp3::new(link.clone(), sound.sound().tag());
-                encoder.insert(Encoder::open(tuning, mem::take(&mut workers), &frame, mp3)?)
+                let mp3 = Mp3::new(link.clone(), sound.tag(&job.options));
+                encoder.insert(Encoder::open(job, mem::take(&mut workers), frame, mp3)?)
             }
         };
-        encoder.push(&mut frame)?;
-        let percent = sound.sound().percent(link.furthest(), job.length);
-        if percent > told {
-            told = percent;
-            let sound_ms = sound.sound().given_ms();
-            let _ = link.send(&Request::Progress { percent, sound_ms });
-        }
-    }
-    judge(job, link, &sound, broken)?;
-    match encoder {
-        Some(encoder) => encoder.finish(),
-        None if sound.shortfall().is_some() => {
-            Err(Stop::failed(Reason::Truncated, "nothing of what is there can be decoded"))
-        }
-        None => Err(Stop::failed(Reason::NotMedia, "no sound could be decoded")),
-    }
-}
-
-/// What only the end shows: sound that is missing there, and time that was left out.
-fn judge(job: &Job, link: &Shared, sound: &Timeline, broken: Option<&str>) -> Result<(), Stop> {
-    let missing = sound.shortfall();
-    if let (Some(missing), false) = (&missing, job.allow_truncated) {
-        return Err(Stop::failed(Reason::Truncated, missing));
-    }
-    let cut = broken.or(missing.as_deref()).map(|how| format!("the file is cut off: {how}"));
-    let closed = Some(sound.closed_seconds()).filter(|seconds| *seconds > 0);
-    let closed = closed.map(|s| format!("{s} s of gaps in the timestamps were closed up"));
-    for text in cut.into_iter().chain(closed) {
-        // A broken pipe shows in the link.
-        let _ = link.send(&Request::Notice(text));
-    }
-    Ok(())
+        encoder.push(frame)
+    })?;
+    encoder.map_or(Ok(0), Encoder::finish)
 }

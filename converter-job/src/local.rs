@@ -7,7 +7,7 @@ use crate::{
     ending::Ending,
     work::{self, Done, Order, Sink, Source, Verdict},
 };
-use domain::{Options, Pace, Preset};
+use domain::{Options, Pace};
 use std::{
     cell::Cell,
     fs::{self, File, Permissions},
@@ -35,18 +35,14 @@ pub(crate) struct Arguments {
     /// Where the MP3 goes.
     #[arg(value_name = "OUT")]
     mp3: PathBuf,
-    /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
-    #[arg(short, long, default_value_t)]
-    preset: Preset,
+    #[command(flatten)]
+    options: Options,
     /// Threads that encode; however many there are, they give the same MP3 [default: the cores].
     #[arg(long, default_value_t = work::cores().min(64), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
     /// Encode on one thread, with the bit reservoir on: another MP3, and a slower one.
     #[arg(long, conflicts_with = "threads")]
     serial: bool,
-    /// Convert a file that ends too early as far as it goes.
-    #[arg(long)]
-    allow_truncated: bool,
     /// Tell the progress on standard output, one JSON object a line and at most one a second:
     /// {"percent":42,"speed":35.5,"seconds_left":9}.
     #[arg(long, value_name = "FORMAT")]
@@ -61,6 +57,9 @@ enum Progress {
 /// Converts the file.
 pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Ending {
     let began = Instant::now();
+    if let Err(contradiction) = arguments.options.validate() {
+        return Ending::usage(contradiction);
+    }
     let (source, part) = match open(arguments) {
         Ok(files) => files,
         Err(ending) => return ending,
@@ -70,7 +69,7 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         Err(error) => return Ending::trouble(error),
     };
     let order = Order {
-        options: Options { preset: arguments.preset, allow_truncated: arguments.allow_truncated },
+        options: arguments.options.clone(),
         run_limit: RUN_LIMIT,
         threads: arguments.threads,
         serial: arguments.serial,

@@ -5,7 +5,7 @@
 //! and one that does not parse ends the decoder.
 
 use bytes::{Buf, BufMut, Bytes};
-use domain::{Preset, Reason};
+use domain::{Options, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Bytes before a payload.
@@ -22,8 +22,9 @@ const MAX_DETAIL: usize = 1 << 10;
 /// What the decoder is to do: the first frame it gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Job {
-    /// How the MP3 is to sound.
-    pub(crate) preset: Preset,
+    /// What the MP3 is to be.
+    #[serde(flatten)]
+    pub(crate) options: Options,
     /// The video's bytes.
     pub(crate) length: u64,
     /// Seconds of processor time for each thread.
@@ -34,8 +35,6 @@ pub(crate) struct Job {
     pub(crate) threads: u32,
     /// Whether one thread encodes, with the bit reservoir on.
     pub(crate) serial: bool,
-    /// Whether a file that ends too early is converted as far as it goes.
-    pub(crate) allow_truncated: bool,
 }
 
 /// What the decoder says.
@@ -58,13 +57,15 @@ pub(crate) enum Request {
 }
 
 /// The reasons a decoder may give; their places in this list go over the pipe.
-const REASONS: [Reason; 6] = [
+const REASONS: [Reason; 8] = [
     Reason::NotMedia,
     Reason::UnsupportedFormat,
     Reason::NoAudioTrack,
     Reason::Encrypted,
     Reason::OverLimits,
     Reason::Truncated,
+    Reason::NoSuchTrack,
+    Reason::StartAfterEnd,
 ];
 
 /// A frame that breaks the protocol.

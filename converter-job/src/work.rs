@@ -15,7 +15,7 @@ pub(crate) use source::Source;
 
 use crate::protocol::{Job, PATCHABLE, Request};
 use child::{Child, End};
-use domain::{Failure, Options, Preset, Reason};
+use domain::{Coding, Failure, Options, Reason};
 use std::{cell::Cell, num::NonZero, thread::available_parallelism, time::Duration};
 use tokio::time::timeout;
 use window::Window;
@@ -96,13 +96,12 @@ impl Order {
     fn job(&self, length: u64) -> Job {
         let memory = MEMORY + MEMORY_PER_THREAD * u64::from(self.threads.saturating_sub(1));
         Job {
-            preset: self.options.preset,
+            options: self.options.clone(),
             length,
             run_limit_seconds: self.run_limit.as_secs(),
             memory_bytes: if self.more_memory { 2 * memory } else { memory },
             threads: self.threads,
             serial: self.serial,
-            allow_truncated: self.options.allow_truncated,
         }
     }
 }
@@ -132,8 +131,8 @@ async fn supervise(
     sink: &mut Sink,
     done: &Cell<Done>,
 ) -> Verdict {
-    let (window, preset) = (Window::new(source), order.options.preset);
-    let work = Work { window, sink, done, preset, written: 0, notices: 0 };
+    let (window, coding) = (Window::new(source), order.options.coding());
+    let work = Work { window, sink, done, coding, written: 0, notices: 0 };
     match timeout(order.run_limit, work.serve(&mut child)).await {
         Ok(Ok(Some(verdict))) => verdict,
         Ok(Ok(None)) => verdict_of(child.end().await, order),
@@ -160,7 +159,7 @@ struct Work<'a> {
     window: Window,
     sink: &'a mut Sink,
     done: &'a Cell<Done>,
-    preset: Preset,
+    coding: Coding,
     /// Bytes of the MP3 so far.
     written: u64,
     /// Notices logged so far.
@@ -211,7 +210,7 @@ impl Work<'_> {
 
     /// Refuses more MP3 than so much sound can make.
     fn allow(&self, duration_ms: u64) -> Result<(), Error> {
-        let most = most_bytes(self.preset, duration_ms);
+        let most = most_bytes(self.coding, duration_ms);
         if duration_ms > LONGEST_MS || self.written > most || self.written == 0 {
             let written = self.written;
             return Err(Error::Decoder(format!("{written} bytes for {duration_ms} ms of sound")));
@@ -221,12 +220,10 @@ impl Work<'_> {
 }
 
 /// The most bytes that so much sound makes: its bit rate, a twentieth, and room for tag and header.
-fn most_bytes(preset: Preset, duration_ms: u64) -> u64 {
-    let kilobits = match preset {
-        Preset::V0 | Preset::V2 | Preset::V4 | Preset::Cbr320 => 320,
-        Preset::Cbr256 => 256,
-        Preset::Cbr192 => 192,
-        Preset::Cbr128 => 128,
+fn most_bytes(coding: Coding, duration_ms: u64) -> u64 {
+    let kilobits = match coding {
+        Coding::Variable(_) => 320,
+        Coding::Constant(kilobits) => kilobits.into(),
     };
     duration_ms.saturating_mul(kilobits) / 8 / 20 * 21 + PATCHABLE
 }

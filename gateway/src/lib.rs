@@ -20,6 +20,7 @@ mod identity;
 mod kept;
 mod keys;
 mod limits;
+mod options;
 mod page;
 mod patience;
 mod range;

@@ -1,7 +1,8 @@
 //! Records as the API shows them. What is not here is nobody's business.
 
+use crate::options::OptionsView;
 use domain::{
-    Conversion, ConversionId, FileName, Mp3, Mp3Id, Pace, Preset, Role, Setback, Sha256, State,
+    Conversion, ConversionId, FileName, Mp3, Mp3Id, Options, Pace, Role, Setback, Sha256, State,
     Video, VideoId,
 };
 use headers::ETag;
@@ -21,9 +22,9 @@ pub(crate) struct ConversionView {
     /// The video's.
     #[schema(value_type = String)]
     name: FileName,
-    #[schema(value_type = PresetName)]
-    preset: Preset,
-    allow_truncated: bool,
+    #[serde(flatten)]
+    #[schema(value_type = OptionsView)]
+    options: Options,
     #[schema(value_type = StateName)]
     state: State,
     /// 0 to 100, while an attempt is at work and after it.
@@ -82,27 +83,6 @@ pub(crate) enum StateName {
     Succeeded,
     Failed,
     Cancelled,
-}
-
-/// The names of [`Preset`]: LAME's variable bit rates, and constant ones in kbit/s.
-#[derive(ToSchema)]
-#[schema(as = Preset)]
-#[expect(dead_code, reason = "it describes the API")]
-pub(crate) enum PresetName {
-    #[schema(rename = "v0")]
-    V0,
-    #[schema(rename = "320")]
-    Cbr320,
-    #[schema(rename = "256")]
-    Cbr256,
-    #[schema(rename = "v2")]
-    V2,
-    #[schema(rename = "192")]
-    Cbr192,
-    #[schema(rename = "v4")]
-    V4,
-    #[schema(rename = "128")]
-    Cbr128,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -164,8 +144,7 @@ impl From<Conversion> for ConversionView {
             id: record.id,
             video: record.video,
             name: record.name,
-            preset: record.options.preset,
-            allow_truncated: record.options.allow_truncated,
+            options: record.options,
             state: record.state,
             progress: record.progress,
             speed: record.pace.map(Pace::speed),

@@ -3,7 +3,7 @@
 use super::batch::{self, BATCHES, Batch};
 use crate::{command::Context, conversions::list::since, error::Error, server, unit};
 use clap::builder::PossibleValuesParser;
-use domain::{BatchId, Preset, State};
+use domain::{BatchId, Options, Preset, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use std::time::Duration;
 /// What to convert once more, and how.
 #[derive(Debug, clap::Args)]
 #[command(
+    mut_arg("preset", |preset| preset.required(true).default_value(None::<&str>)),
     after_long_help = "Uploads go before all that waits of a batch. Repeating the call with the \
     same --id converts nothing twice.\n\n\
     Examples:\n  \
@@ -20,9 +21,8 @@ use std::time::Duration;
     audio-converter reprocess --preset v2 --state failed --since 7d"
 )]
 pub(crate) struct Arguments {
-    /// How to convert now.
-    #[arg(long, value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)))]
-    preset: String,
+    #[command(flatten)]
+    options: Options,
     /// Only this user's videos.
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
@@ -38,9 +38,6 @@ pub(crate) struct Arguments {
     /// Only what was converted with this preset.
     #[arg(long, value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)))]
     was_preset: Option<String>,
-    /// Convert what is cut off as far as it goes.
-    #[arg(long)]
-    allow_truncated: bool,
     /// The MP3s that matched expire once the new one is there.
     #[arg(long)]
     replace: bool,
@@ -64,6 +61,7 @@ struct Estimate {
 
 /// Does it.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Error> {
+    arguments.options.validate().map_err(|wrong| Error::Usage(wrong.to_string()))?;
     let client = server::signed_in(context).await?;
     // A name from here: asking again after a lost answer is asking for the same batch.
     let id = arguments.id.clone().unwrap_or_else(BatchId::generate);
@@ -84,19 +82,18 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
 
 /// What is absent is not said.
 fn wish(arguments: &Arguments, id: &BatchId) -> Value {
-    let mut wish = json!({
+    let mut wish = json!(arguments.options);
+    let matching = json!({
         "id": id,
-        "preset": arguments.preset,
         "owner": arguments.owner,
         "since": arguments.since,
         "until": arguments.until,
         "state": arguments.state,
         "was_preset": arguments.was_preset,
-        "allow_truncated": arguments.allow_truncated,
         "replace": arguments.replace,
     });
-    if let Some(fields) = wish.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
+    if let (Some(wish), Value::Object(matching)) = (wish.as_object_mut(), matching) {
+        wish.extend(matching.into_iter().filter(|(_, value)| !value.is_null()));
     }
     wish
 }

@@ -8,6 +8,7 @@ use super::{
     segments::Segments,
     workers::{Form, Workers},
 };
+use crate::protocol::Job;
 use ffmpeg_next::{
     Dictionary, Packet, Rational,
     format::{
@@ -49,12 +50,13 @@ struct Mp3File {
 impl Encoder {
     /// An encoder that suits the first frame. However many workers it has, it gives the same bytes.
     pub(super) fn open(
-        tuning: Tuning,
+        job: &Job,
         workers: Workers,
         first: &frame::Audio,
         mp3: Mp3,
     ) -> Result<Self, Stop> {
-        let shape = lame::target(Shape::of(first));
+        let shape = lame::target(Shape::of(first), &job.options);
+        let tuning = Tuning::of(&job.options, job.serial);
         let lame = Lame::open(tuning, shape, 0)?;
         let (step, mp3) = (lame.step(), Mp3File::open(&lame, shape.rate, mp3)?);
         let Shape { format, rate, .. } = shape;

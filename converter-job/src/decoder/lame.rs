@@ -4,7 +4,7 @@ use super::{
     Stop,
     resample::{Shape, empty},
 };
-use domain::Preset;
+use domain::{Channels, Coding, Options, SampleRate};
 use ffmpeg_next::{
     ChannelLayout, Dictionary, Error, Packet, Rational, codec, encoder,
     error::EAGAIN,
@@ -24,19 +24,22 @@ const QUALITY_UNIT: usize = 118;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tuning {
     /// The bit rate, or the quality.
-    pub(super) preset: Preset,
+    coding: Coding,
+    /// Whether each of two channels is for itself.
+    apart: bool,
     /// Whether a frame may use bits that frames before it have saved. With it no frame can be told
     /// from the sound around it alone.
     pub(super) reservoir: bool,
 }
 
 impl Tuning {
-    /// What suits a preset best. Without the reservoir several threads may encode, and at the highest
+    /// What suits a bit rate best. Without the reservoir several threads may encode, and at the highest
     /// constant rates that costs what can be measured: 1.1 dB of noise at 320 kbit/s and 0.3 at 256,
     /// 0.2 and less below.
-    pub(super) const fn of(preset: Preset, serial: bool) -> Self {
-        let reservoir = serial || matches!(preset, Preset::Cbr320 | Preset::Cbr256);
-        Self { preset, reservoir }
+    pub(super) fn of(options: &Options, serial: bool) -> Self {
+        let coding = options.coding();
+        let reservoir = serial || matches!(coding, Coding::Constant(256..));
+        Self { coding, apart: options.channels == Some(Channels::Stereo), reservoir }
     }
 }
 
@@ -103,42 +106,27 @@ fn open(tuning: Tuning, shape: Shape) -> Result<encoder::audio::Encoder, Error> 
     encoder.set_format(shape.format);
     encoder.set_channel_layout(shape.layout);
     encoder.set_time_base(Rational::new(1, shape.rate.cast_signed()));
-    match quality(tuning.preset) {
-        Quality::Variable(level) => {
+    match tuning.coding {
+        Coding::Variable(level) => {
             encoder.set_flags(codec::Flags::QSCALE);
-            encoder.set_quality(level * QUALITY_UNIT);
+            encoder.set_quality(usize::from(level) * QUALITY_UNIT);
         }
-        Quality::Constant(kilobits) => encoder.set_bit_rate(kilobits * 1000),
+        Coding::Constant(kilobits) => encoder.set_bit_rate(usize::from(kilobits) * 1000),
     }
     let mut options = Dictionary::new();
+    options.set("joint_stereo", if tuning.apart { "0" } else { "1" });
     options.set("reservoir", if tuning.reservoir { "1" } else { "0" });
     encoder.open_as_with(codec, options)
 }
 
-/// How LAME is told.
-enum Quality {
-    /// Its level of variable bit rate, 0 the best.
-    Variable(usize),
-    /// Kilobits a second.
-    Constant(usize),
-}
-
-const fn quality(preset: Preset) -> Quality {
-    match preset {
-        Preset::V0 => Quality::Variable(0),
-        Preset::V2 => Quality::Variable(2),
-        Preset::V4 => Quality::Variable(4),
-        Preset::Cbr320 => Quality::Constant(320),
-        Preset::Cbr256 => Quality::Constant(256),
-        Preset::Cbr192 => Quality::Constant(192),
-        Preset::Cbr128 => Quality::Constant(128),
-    }
-}
-
-/// The nearest shape that LAME takes.
-pub(super) fn target(from: Shape) -> Shape {
-    let rate = RATES.into_iter().min_by_key(|rate| rate.abs_diff(from.rate)).unwrap_or(from.rate);
-    let mono = from.layout.channels() == 1;
+/// The shape that is asked for, or else the nearest that LAME takes.
+pub(super) fn target(from: Shape, options: &Options) -> Shape {
+    let nearest = || RATES.into_iter().min_by_key(|rate| rate.abs_diff(from.rate));
+    let rate = options.sample_rate.map(SampleRate::hertz).or_else(nearest).unwrap_or(from.rate);
+    let mono = match options.channels {
+        Some(channels) => channels == Channels::Mono,
+        None => from.layout.channels() == 1,
+    };
     let layout = if mono { ChannelLayout::MONO } else { ChannelLayout::STEREO };
     let format = match from.format {
         Sample::U8(_) | Sample::I16(_) => Sample::I16(Planar),
@@ -160,15 +148,29 @@ mod tests {
     fn sound_that_lame_takes_is_left_as_it_is() {
         for rate in RATES {
             let plain = shape(Sample::F32(Planar), 2, rate);
-            assert!(target(plain) == plain, "{rate} Hz");
+            assert!(target(plain, &Options::default()) == plain, "{rate} Hz");
         }
     }
 
     #[test]
     fn other_sound_becomes_the_nearest() {
-        let becomes = |from, to| assert!(target(from) == to);
+        let becomes = |from, to| assert!(target(from, &Options::default()) == to);
         becomes(shape(Sample::I16(Packed), 6, 96_000), shape(Sample::I16(Planar), 2, 48_000));
         becomes(shape(Sample::U8(Packed), 1, 8_000), shape(Sample::I16(Planar), 1, 8_000));
         becomes(shape(Sample::F64(Packed), 3, 37_800), shape(Sample::I32(Planar), 2, 32_000));
+    }
+
+    #[test]
+    fn what_is_asked_for_wins() {
+        let options = Options {
+            channels: Some(Channels::Mono),
+            sample_rate: Some("22050".parse().unwrap()),
+            ..Options::default()
+        };
+        let from = shape(Sample::F32(Planar), 2, 48_000);
+        assert!(target(from, &options) == shape(Sample::F32(Planar), 1, 22_050));
+        let options = Options { channels: Some(Channels::Joint), ..Options::default() };
+        let from = shape(Sample::F32(Planar), 1, 48_000);
+        assert!(target(from, &options) == shape(Sample::F32(Planar), 2, 48_000));
     }
 }

@@ -15,7 +15,7 @@ use super::{
     limits::{self, LARGEST_BLOCK},
     video::Video,
 };
-use domain::Reason;
+use domain::{Language, Reason};
 use ffmpeg_next::{
     Dictionary, Error,
     error::{EINVAL, ENOMEM},
@@ -45,6 +45,8 @@ pub(super) struct Track {
     pub(super) channels: i32,
     /// 0 where not known.
     pub(super) rate: i32,
+    /// What is spoken in it, where the file says so.
+    pub(super) language: Option<Language>,
     /// Marked as the one to play.
     pub(super) default: bool,
     /// Whether any of it was met while looking at the file.
@@ -156,6 +158,7 @@ pub(super) fn look(input: &mut Input) -> Result<(), Stop> {
 /// The streams met so far.
 pub(super) fn tracks(input: &Input) -> Vec<Track> {
     let facts = |stream: ffmpeg_next::Stream<'_>| {
+        let language = stream.metadata().get("language").and_then(|code| code.parse().ok());
         // SAFETY: the stream belongs to an open context, which owns its parameters.
         let (stream, parameters) = unsafe { (&*stream.as_ptr(), &*(*stream.as_ptr()).codecpar) };
         Track {
@@ -164,6 +167,7 @@ pub(super) fn tracks(input: &Input) -> Vec<Track> {
             tag: parameters.codec_tag.to_le_bytes(),
             channels: parameters.ch_layout.nb_channels,
             rate: parameters.sample_rate,
+            language,
             default: stream.disposition & ffi::AV_DISPOSITION_DEFAULT != 0,
             heard: stream.event_flags & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS as c_int != 0,
         }

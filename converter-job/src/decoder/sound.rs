@@ -7,7 +7,7 @@ use super::{
     video::Video,
 };
 use crate::protocol::Job;
-use domain::Reason;
+use domain::{Moment, Options, Reason};
 use ffmpeg_next::{
     Dictionary, Error, Packet, Rational, codec,
     codec::packet::side_data,
@@ -31,18 +31,18 @@ pub(super) struct Sound {
     given_us: u64,
     /// Where the file says that the track ends, in nanoseconds, where that can be relied on.
     ends: Option<i64>,
-    /// Milliseconds in all, where the file says so.
+    /// Milliseconds that are wanted, where the file or the order says so.
     duration_ms: Option<u64>,
     ended: bool,
 }
 
 impl Sound {
-    /// Opens the track that the `ffmpeg` command would take.
+    /// Opens the track that is asked for, or else the one that the `ffmpeg` command would take.
     ///
     /// What is known to be `broken` is read no further than its head, unless that was asked for.
     pub(super) fn open(video: Video, job: &Job, broken: Option<&str>) -> Result<Self, Stop> {
         let mut input = libav::open(video)?;
-        if let (Some(how), false) = (broken, job.allow_truncated) {
+        if let (Some(how), false) = (broken, job.options.allow_truncated) {
             return Err(Stop::failed(Reason::Truncated, how));
         }
         // Shapes that the head of the file tells are judged before anything is decoded: at one
@@ -50,9 +50,9 @@ impl Sound {
         track::check_shapes(&libav::tracks(&input))?;
         libav::look(&mut input)?;
         let tracks = libav::tracks(&input);
-        let track = track::choose(&tracks)?;
+        let track = track::choose(&tracks, job.options.track)?;
         let indexed = libav::indexed(&mut input, track.index);
-        if indexed > job.length && !job.allow_truncated {
+        if indexed > job.length && !job.options.allow_truncated {
             let how = format!("its index names byte {indexed} of {}", job.length);
             return Err(Stop::failed(Reason::Truncated, how));
         }
@@ -67,6 +67,8 @@ impl Sound {
         if let Some(ms) = duration_ms {
             limits::check_duration(ms)?;
         }
+        let end = job.options.end.map(Moment::ms);
+        let duration_ms = duration_ms.into_iter().chain(end).min();
         let decoder = open_decoder(&input, track)?;
         let track = track.index;
         let ends = declared_end(&input, track);
@@ -88,8 +90,8 @@ impl Sound {
     }
 
     /// What the MP3 is to say of itself.
-    pub(super) fn tag(&self) -> Vec<u8> {
-        tags::of(&self.input, self.track)
+    pub(super) fn tag(&self, options: &Options) -> Vec<u8> {
+        tags::of(&self.input, self.track, options)
     }
 
     /// When the first of all the file's tracks begins, in nanoseconds.

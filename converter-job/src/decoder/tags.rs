@@ -3,6 +3,7 @@
 
 use super::libav::{self, Chapter};
 use crate::protocol::PATCHABLE;
+use domain::{Moment, Options};
 use ffmpeg_next::format::context::Input;
 use id3::{
     Content, Frame, Tag, TagLike, Version,
@@ -31,9 +32,9 @@ const LARGEST: usize = PATCHABLE as usize - (4 << 10);
 const MAKER: &str = concat!("audio-converter ", env!("CARGO_PKG_VERSION"));
 
 /// The tag for a video's sound. What does not fit is left out: first the cover, then the chapters.
-pub(super) fn of(input: &Input, track: usize) -> Vec<u8> {
+pub(super) fn of(input: &Input, track: usize, options: &Options) -> Vec<u8> {
     let mut tag = texts(input, track);
-    let chapters = chapters(libav::chapters(input));
+    let chapters = chapters(wanted(libav::chapters(input), options));
     let cover = libav::cover(input).and_then(picture);
     for (with_chapters, with_cover) in [(true, true), (true, false), (false, false)] {
         let mut tag = tag.clone();
@@ -98,6 +99,20 @@ fn date(text: &str) -> Option<(&str, Option<String>)> {
     let dashed = text.get(4..5) == Some("-") && text.get(7..8) == Some("-");
     let day = digits(5, 7).zip(digits(8, 10)).filter(|_| dashed);
     Some((year, day.map(|(month, day)| format!("{day}{month}"))))
+}
+
+/// The chapters of what is wanted, from its own beginning on.
+fn wanted(found: Vec<Chapter>, options: &Options) -> Vec<Chapter> {
+    let ms = |moment: Option<Moment>, absent| {
+        moment.map_or(absent, |moment| u32::try_from(moment.ms()).unwrap_or(u32::MAX))
+    };
+    let (start, end) = (ms(options.start, 0), ms(options.end, u32::MAX));
+    let cut = found.into_iter().map(|chapter| Chapter {
+        start_ms: chapter.start_ms.clamp(start, end) - start,
+        end_ms: chapter.end_ms.clamp(start, end) - start,
+        ..chapter
+    });
+    cut.filter(|chapter| chapter.start_ms < chapter.end_ms).collect()
 }
 
 /// The frames for chapters: one for each, and their table.
@@ -170,6 +185,15 @@ mod tests {
         let titles: Vec<_> = read.chapters().map(|c| c.frames[0].content().text()).collect();
         assert_eq!(titles, [Some("Anfang"), Some("Größe – 終")]);
         assert_eq!(read.tables_of_contents().next().unwrap().elements, ["chp0", "chp1"]);
+    }
+
+    #[test]
+    fn chapters_follow_the_cut() {
+        let one = |start_ms, end_ms| Chapter { start_ms, end_ms, title: None };
+        let (start, end) = ("1.5".parse().ok(), "4".parse().ok());
+        let options = Options { start, end, ..Options::default() };
+        let found = vec![one(0, 1000), one(1000, 2000), one(2000, 5000), one(5000, 6000)];
+        assert_eq!(wanted(found, &options), [one(0, 500), one(500, 2500)]);
     }
 
     proptest! {

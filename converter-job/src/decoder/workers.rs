@@ -58,7 +58,7 @@ impl Workers {
     /// does it all.
     pub(super) fn start(job: &Job) -> io::Result<Self> {
         let threads = usize::try_from(job.threads).unwrap_or(1);
-        if threads < 2 || Tuning::of(job.preset, job.serial).reservoir {
+        if threads < 2 || Tuning::of(&job.options, job.serial).reservoir {
             return Ok(Self::default());
         }
         let ready = Arc::new(Barrier::new(threads + 1));

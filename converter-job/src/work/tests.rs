@@ -5,13 +5,15 @@ use domain::Exit;
 use std::{fs::File, io::Write, sync::Arc};
 use tokio::process::Command;
 
-const ORDER: Order = Order {
-    options: Options { preset: Preset::V2, allow_truncated: false },
-    run_limit: Duration::from_secs(60),
-    threads: 1,
-    serial: false,
-    more_memory: false,
-};
+fn order() -> Order {
+    Order {
+        options: Options::default(),
+        run_limit: Duration::from_secs(60),
+        threads: 1,
+        serial: false,
+        more_memory: false,
+    }
+}
 
 /// What becomes of a decoder that does what the shell script says.
 async fn verdict(script: &str, order: &Order) -> Verdict {
@@ -57,7 +59,7 @@ async fn what_breaks_the_rules_is_trouble() {
         say('f', 1, "\\011"),
     ];
     for script in breaks {
-        let verdict = verdict(&script, &ORDER).await;
+        let verdict = verdict(&script, &order()).await;
         assert!(matches!(&verdict, Verdict::Trouble(_)), "{script}: {verdict:?}");
     }
 }
@@ -66,25 +68,25 @@ async fn what_breaks_the_rules_is_trouble() {
 async fn more_mp3_than_the_sound_can_make_is_trouble() {
     let flood = format!("dd if=/dev/zero bs=65536 count=1 2>/dev/null; {}", "");
     let script = (0..3).map(|_| say('a', 65_536, "") + &flood).collect::<String>();
-    let verdict = verdict(&(script + &say('d', 8, &number(1))), &ORDER).await;
+    let verdict = verdict(&(script + &say('d', 8, &number(1))), &order()).await;
     assert!(matches!(&verdict, Verdict::Trouble(_)), "{verdict:?}");
 }
 
 #[tokio::test]
 async fn reads_beyond_the_end_get_what_there_is() {
-    let job = serde_json::to_vec(&ORDER.job(1000)).unwrap().len();
+    let job = serde_json::to_vec(&order().job(1000)).unwrap().len();
     // The job, the last hundred bytes of the video, and an empty answer, each with its header.
     let answers = 5 + job + 5 + 100 + 5;
     let script = say('r', 12, &(number(900) + "\\377\\0\\0\\0"))
         + &say('r', 12, &(number(u64::MAX) + "\\377\\0\\0\\0"))
         + &format!("test $(head -c {answers} | wc -c) = {answers} && exit 76");
-    let verdict = verdict(&script, &ORDER).await;
+    let verdict = verdict(&script, &order()).await;
     assert!(matches!(verdict, Verdict::Memory(_)), "{verdict:?}");
 }
 
 #[tokio::test]
 async fn silence_ends_at_the_run_limit() {
-    let short = Order { run_limit: Duration::from_millis(50), ..ORDER };
+    let short = Order { run_limit: Duration::from_millis(50), ..order() };
     match verdict("read job; read more", &short).await {
         Verdict::Failed(failure) => assert_eq!(failure.reason, Reason::Deadline),
         other => panic!("{other:?}"),
@@ -94,9 +96,9 @@ async fn silence_ends_at_the_run_limit() {
 #[tokio::test]
 async fn a_decoder_that_ends_without_a_word_is_judged_by_its_end() {
     let memory = format!("exit {}", Exit::OutOfMemory.code());
-    assert!(matches!(verdict(&memory, &ORDER).await, Verdict::Memory(_)));
-    assert!(matches!(verdict("exit 0", &ORDER).await, Verdict::Trouble(_)));
-    match verdict("echo 'last \u{1b}[31m words' >&2; exit 3", &ORDER).await {
+    assert!(matches!(verdict(&memory, &order()).await, Verdict::Memory(_)));
+    assert!(matches!(verdict("exit 0", &order()).await, Verdict::Trouble(_)));
+    match verdict("echo 'last \u{1b}[31m words' >&2; exit 3", &order()).await {
         Verdict::Trouble(detail) => {
             assert!(detail.ends_with("last  [31m words"), "{detail}");
         }
@@ -107,7 +109,7 @@ async fn a_decoder_that_ends_without_a_word_is_judged_by_its_end() {
 #[tokio::test]
 async fn a_failure_keeps_its_reason_and_loses_its_tricks() {
     let script = say('%', 1, "\\052") + &say('f', 6, "\\002a\\012b\\033c");
-    match verdict(&script, &ORDER).await {
+    match verdict(&script, &order()).await {
         Verdict::Failed(Failure { reason, detail }) => {
             assert_eq!((reason, detail.as_str()), (Reason::NoAudioTrack, "a b c"));
         }

@@ -13,6 +13,7 @@ mod gaps;
 mod local;
 mod material;
 mod matrix;
+mod options;
 mod program;
 mod refused;
 mod tags;

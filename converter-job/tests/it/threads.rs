@@ -49,11 +49,15 @@ fn converted(folder: &Folder, video: &Path, arguments: &[&str]) -> Vec<u8> {
 }
 
 fn must_be_the_same(folder: &Folder, video: &Path, preset: &str, threads: &[&str]) {
-    let of = |threads| converted(folder, video, &["--preset", preset, "--threads", threads]);
+    must_be_the_same_with(folder, video, &["--preset", preset], threads);
+}
+
+fn must_be_the_same_with(folder: &Folder, video: &Path, options: &[&str], threads: &[&str]) {
+    let of = |threads| converted(folder, video, &[options, &["--threads", threads]].concat());
     let one = of("1");
     for threads in threads {
         let same = of(threads) == one;
-        assert!(same, "{}, {preset}, {threads} threads", video.display());
+        assert!(same, "{}, {options:?}, {threads} threads", video.display());
     }
 }
 
@@ -72,6 +76,21 @@ fn any_number_of_threads_gives_the_same_bytes() {
     ] {
         let video = noise(&folder, rate, channels, rate as usize * 170);
         must_be_the_same(&folder, &video, preset, threads);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes_whatever_the_options() {
+    let folder = Folder::new();
+    let video = noise(&folder, 44_100, 2, 44_100 * 170);
+    for options in [
+        &["--bit-rate=64", "--channels=mono", "--sample-rate=22050"][..],
+        &["--bit-rate=32", "--channels=mono", "--sample-rate=11025"],
+        &["--quality=9", "--channels=stereo"],
+        &["--bit-rate=224", "--sample-rate=48000", "--start=0.5", "--end=165.25"],
+        &["--bit-rate=256"],
+    ] {
+        must_be_the_same_with(&folder, &video, options, &["2", "3"]);
     }
 }
 

@@ -7,7 +7,8 @@ use crate::{
     body::{self, Body},
     context::Context,
     error::Error,
-    view::{PresetName, StateName},
+    options::{self, OptionsView, PresetName},
+    view::StateName,
 };
 use domain::{
     Batch, BatchChange, BatchId, BatchState, BatchWish, Matching, Options, Preset, State, UserName,
@@ -46,12 +47,11 @@ struct Wish {
     state: Option<State>,
     /// Conversions with this preset.
     #[schema(value_type = Option<PresetName>)]
-    was_preset: Option<String>,
+    was_preset: Option<Preset>,
     /// How to convert now.
-    #[schema(value_type = PresetName)]
-    preset: String,
-    #[serde(default)]
-    allow_truncated: bool,
+    #[serde(flatten)]
+    #[schema(value_type = OptionsView)]
+    options: Options,
     /// Whether the MP3s that matched expire once the new one is there.
     #[serde(default)]
     replace: bool,
@@ -76,8 +76,9 @@ struct EstimateView {
 struct BatchView {
     id: String,
     by: String,
-    #[schema(value_type = PresetName)]
-    preset: Preset,
+    #[serde(flatten)]
+    #[schema(value_type = OptionsView)]
+    options: Options,
     replace: bool,
     /// `running`, `paused`, `cancelled` or `done`.
     state: &'static str,
@@ -170,26 +171,22 @@ async fn asked_for(context: &Context, headers: &HeaderMap, body: Body) -> Result
         Some(id) => id.parse::<BatchId>().map_err(Error::bad_request)?,
         None => BatchId::generate(),
     };
-    let mut batch = Batch::new(id, identity.user, read(&wish)?, Timestamp::now());
+    let mut batch = Batch::new(id, identity.user, read(wish)?, Timestamp::now());
     batch.mp3_kept_for = context.http.mp3_retention;
     Ok(batch)
 }
 
-fn read(wish: &Wish) -> Result<BatchWish, Error> {
+fn read(wish: Wish) -> Result<BatchWish, Error> {
     let owner = wish.owner.as_deref().map(str::parse::<UserName>).transpose();
-    let preset = wish.was_preset.as_deref().map(str::parse::<Preset>).transpose();
     Ok(BatchWish {
         matching: Matching {
             owner: owner.map_err(Error::bad_request)?,
             since: wish.since,
             until: wish.until,
             state: wish.state,
-            preset: preset.map_err(Error::bad_request)?,
+            preset: wish.was_preset,
         },
-        options: Options {
-            preset: wish.preset.parse().map_err(Error::bad_request)?,
-            allow_truncated: wish.allow_truncated,
-        },
+        options: options::checked(wish.options)?,
         replace: wish.replace,
     })
 }
@@ -266,7 +263,7 @@ async fn view(context: &Context, batch: Batch) -> Result<BatchView, Error> {
     Ok(BatchView {
         id: batch.id.to_string(),
         by: batch.by.to_string(),
-        preset: batch.wish.options.preset,
+        options: batch.wish.options,
         replace: batch.wish.replace,
         state: BatchState::as_str(batch.state),
         found: batch.found,

@@ -9,13 +9,14 @@ use crate::{
     idempotency,
     identity::Identity,
     limits,
+    options::{self, OptionsView},
     page::{self, List, Query},
-    view::{ConversionView, PresetName},
+    view::ConversionView,
     watch,
 };
 use domain::{
-    Change, Conversion, ConversionId, Idempotency, NewConversion, Options, Preset, State,
-    TraceParent, Video,
+    Change, Conversion, ConversionId, Idempotency, NewConversion, Options, State, TraceParent,
+    Video,
 };
 use headers::{ContentType, ETag, HeaderMapExt, IfNoneMatch};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
@@ -41,13 +42,9 @@ const LONGEST_WISH: u64 = 16 * 1024;
 struct Wish {
     #[schema(value_type = Uuid)]
     video: String,
-    /// `v2` where it is absent.
-    #[serde(default)]
-    #[schema(value_type = Option<PresetName>)]
-    preset: Option<String>,
-    /// Whether a file that ends too early is converted as far as it goes.
-    #[serde(default)]
-    allow_truncated: bool,
+    #[serde(flatten)]
+    #[schema(value_type = OptionsView)]
+    options: Options,
 }
 
 /// What may stand in a conversion's address.
@@ -101,11 +98,7 @@ pub(super) async fn post_conversion(
     }
     let wish = body::short(body, LONGEST_WISH).await?;
     let wish: Wish = serde_json::from_slice(&wish).map_err(Error::bad_request)?;
-    let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
-    let options = Options {
-        preset: preset.map_err(Error::bad_request)?.unwrap_or_default(),
-        allow_truncated: wish.allow_truncated,
-    };
+    let options = options::checked(wish.options)?;
     let video = context.video(&identity, &wish.video).await?;
     start(&context, &identity, &video, options, idempotency).await
 }

@@ -1,10 +1,7 @@
 //! What clients of the original system use: `POST /upload` and `GET /download?fid=`. Its `/login`
 //! is ours.
 
-use super::{
-    answer, head, mp3, unread,
-    videos::{self, Wish},
-};
+use super::{answer, head, mp3, unread, videos};
 use crate::{
     body::Body,
     context::{Context, parse},
@@ -36,7 +33,7 @@ async fn post_upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let upload = videos::parse(&context, &headers, Wish::default()).await?;
+    let upload = videos::parse(&context, &headers, "").await?;
     if upload.form.is_none() {
         return Err(Error::UnsupportedMediaType(
             "The body is a form with the field `file`: multipart/form-data.",

@@ -7,11 +7,12 @@ use crate::{
     disposition,
     error::Error,
     idempotency,
+    options::{self, OptionsView},
     page::{List, Query},
     upload::{self, Upload},
-    view::{ConversionView, PresetName, VideoView, location},
+    view::{ConversionView, VideoView, location},
 };
-use domain::{Conversion, Options, Preset, TraceParent, Video};
+use domain::{Conversion, TraceParent, Video};
 use headers::{ContentLength, HeaderMapExt};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -27,18 +28,12 @@ use warp::{
     reply::{Response, json},
 };
 
-/// What an upload's address may say.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+/// What an upload's address may say beside the options.
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Wish {
+struct Wish {
     /// The file's name. Else it comes from Content-Disposition or the form.
     name: Option<String>,
-    /// `v2` where it is absent.
-    #[param(value_type = Option<PresetName>)]
-    preset: Option<String>,
-    /// Whether a file that ends too early is converted as far as it goes.
-    #[param(value_type = Option<bool>)]
-    allow_truncated: Option<String>,
 }
 
 /// A form with one file.
@@ -53,7 +48,7 @@ pub(super) struct Form {
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let videos = warp::path!("v1" / "videos");
     let post = videos.and(warp::post()).and(head(context));
-    let post = post.and(warp::query()).and(unread()).then(post_video).map(answer);
+    let post = post.and(raw_query()).and(unread()).then(post_video).map(answer);
     let list = videos.and(warp::get()).and(head(context));
     let list = list.and(warp::query()).then(list_videos).map(answer);
     let one = warp::path!("v1" / "videos" / String).and(warp::get()).and(head(context));
@@ -63,10 +58,15 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     post.or(list).unify().or(one).unify().or(delete).unify().boxed()
 }
 
+/// What follows the question mark, unread: a fault in it is told in words.
+fn raw_query() -> BoxedFilter<(String,)> {
+    warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
+}
+
 /// Uploads a video and starts its first conversion.
 ///
 /// An answer of 202 means that the video and the conversion are durable.
-#[utoipa::path(post, path = "/v1/videos", tag = "videos", params(Wish, Key),
+#[utoipa::path(post, path = "/v1/videos", tag = "videos", params(Wish, OptionsView, Key),
     request_body(content((Vec<u8> = "application/octet-stream"), (Form = "multipart/form-data"))),
     responses(
         (status = 202, description = "Accepted", body = ConversionView, headers(("location" = String))),
@@ -79,10 +79,10 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 pub(super) async fn post_video(
     context: Arc<Context>,
     headers: HeaderMap,
-    wish: Wish,
+    query: String,
     body: Body,
 ) -> Result<Response, Error> {
-    let upload = parse(&context, &headers, wish).await?;
+    let upload = parse(&context, &headers, &query).await?;
     upload::receive(&context, upload, body).await.map(accepted)
 }
 
@@ -90,16 +90,10 @@ pub(super) async fn post_video(
 pub(super) async fn parse(
     context: &Context,
     headers: &HeaderMap,
-    wish: Wish,
+    query: &str,
 ) -> Result<Upload, Error> {
     let identity = context.verifier.identify(headers).await?;
-    let preset = wish.preset.as_deref().map(str::parse::<Preset>).transpose();
-    let preset = preset.map_err(Error::bad_request)?.unwrap_or_default();
-    let allow_truncated = match wish.allow_truncated.as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Error::bad_request("allow_truncated is true or false")),
-    };
+    let wish: Wish = serde_urlencoded::from_str(query).map_err(Error::bad_request)?;
     let disposition = headers.get(CONTENT_DISPOSITION);
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form =
@@ -107,7 +101,7 @@ pub(super) async fn parse(
     Ok(Upload {
         identity,
         name: wish.name.or_else(|| disposition::file_name(disposition?.as_bytes())),
-        options: Options { preset, allow_truncated },
+        options: options::of_query(query)?,
         key: idempotency::key(headers)?,
         trace: trace(headers),
         length: headers.typed_get::<ContentLength>().map(|length| length.0),

@@ -14,6 +14,7 @@ mod letters;
 mod lifetimes;
 mod limits;
 mod mp3;
+mod options;
 mod revocations;
 mod stack;
 mod tokens;

@@ -132,8 +132,12 @@ impl ConversionId {
         video: VideoId,
         options: &Options,
     ) -> Self {
-        let Options { preset, allow_truncated } = options;
-        let name = format!("{batch} {preset} {allow_truncated}");
+        let Options { preset, allow_truncated, .. } = options;
+        let mut name = format!("{batch} {preset} {allow_truncated}");
+        // The two come first; what came to be an option later is named where it is said.
+        for (option, text) in options.said().skip(1 + usize::from(*allow_truncated)) {
+            name += &format!(" {option}={text}");
+        }
         Self(derived(made_at, Uuid::new_v5(&video.0, name.as_bytes())))
     }
 

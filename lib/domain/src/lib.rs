@@ -24,7 +24,10 @@ pub use conversion::{
 };
 pub use dispatching::Dispatching;
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};
-pub use options::{Options, Preset, UnknownPreset};
+pub use options::{
+    BadOption, BitRate, Channels, Coding, Language, Moment, Options, Preset, Quality, SampleRate,
+    Track, UnknownPreset,
+};
 pub use outcome::{Cause, Exit, Reason};
 pub use pending::{Pending, PendingKind, Verdict, verdict};
 pub use trace::{BadTraceParent, TraceParent};

@@ -1,101 +1,157 @@
 //! What a conversion is asked to do.
+//!
+//! One type for records, requests and command lines: JSON, a query and a flag read an option by the
+//! same few lines. What was written before an option existed reads as if it had not been asked for.
 
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+mod number;
+mod preset;
+mod track;
 
-/// Everything that decides what the MP3 is.
+pub use number::{BitRate, Moment, Quality, SampleRate};
+pub use preset::{Preset, UnknownPreset};
+pub use track::{Channels, Language, Track};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::fmt;
+
+/// Everything that decides what the MP3 is. What is absent is left to the preset and the sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct Options {
-    /// The named quality.
-    pub preset: Preset,
-    /// Whether a file that ends too early is converted as far as it goes.
+    /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
     #[serde(default)]
+    #[cfg_attr(feature = "clap", arg(short, long, default_value_t))]
+    pub preset: Preset,
+    /// Convert a file that ends too early as far as it goes.
+    #[serde(default, deserialize_with = "flag")]
+    #[cfg_attr(feature = "clap", arg(long))]
     pub allow_truncated: bool,
+    /// A constant bit rate instead of the preset's: 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192,
+    /// 224, 256 or 320 kbit/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "KBITS"))]
+    pub bit_rate: Option<BitRate>,
+    /// A variable bit rate instead of the preset's: 0, the best, to 9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "LEVEL"))]
+    pub quality: Option<Quality>,
+    /// mono, stereo (each channel for itself) or joint [default: as the sound; two are joint].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long))]
+    pub channels: Option<Channels>,
+    /// Samples a second: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100 or 48000 [default: as
+    /// the sound, or the nearest].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "HZ"))]
+    pub sample_rate: Option<SampleRate>,
+    /// Which track of sound: its number, from 1, or its language, as eng [default: the one that a
+    /// player would choose].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long))]
+    pub track: Option<Track>,
+    /// Leave out what comes before: seconds, as 90 or 12.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SECONDS"))]
+    pub start: Option<Moment>,
+    /// Leave out what comes after: seconds from the beginning of the video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SECONDS"))]
+    pub end: Option<Moment>,
 }
 
-/// A named quality: `v0` to `v4` are LAME's variable bit rates, the numbers are constant kbit/s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "&'static str", try_from = "String")]
-pub enum Preset {
-    /// Variable, about 245 kbit/s.
-    V0,
-    /// Variable, about 190 kbit/s.
-    #[default]
-    V2,
-    /// Variable, about 165 kbit/s.
-    V4,
-    /// Constant 320 kbit/s.
-    Cbr320,
-    /// Constant 256 kbit/s.
-    Cbr256,
-    /// Constant 192 kbit/s.
-    Cbr192,
-    /// Constant 128 kbit/s.
-    Cbr128,
+/// Why an option will not do, in one sentence that says what would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadOption(&'static str);
+
+/// How the bits of an MP3 are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// So many kilobits each second.
+    Constant(u16),
+    /// As many as LAME's level takes, 0 the best.
+    Variable(u8),
 }
 
-/// No preset has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no preset {0:?}; choose one of v0, v2, v4, 320, 256, 192, 128")]
-pub struct UnknownPreset(pub String);
+impl Options {
+    /// Whether the options go together.
+    pub fn validate(&self) -> Result<(), BadOption> {
+        if self.bit_rate.is_some() && self.quality.is_some() {
+            return Err(BadOption(
+                "bit_rate is constant and quality is variable; give one of the two",
+            ));
+        }
+        if self.end.is_some_and(|end| end <= self.start.unwrap_or_default()) {
+            return Err(BadOption("end is behind start; both are seconds from the beginning"));
+        }
+        if let (Coding::Constant(kilobits), Some(rate)) = (self.coding(), self.sample_rate)
+            && kilobits > rate.most_kilobits()
+        {
+            return Err(BadOption(
+                "below 32000 Hz MP3 has at most 160 kbit/s, and below 16000 Hz 64; choose a lower \
+                 bit_rate or a higher sample_rate",
+            ));
+        }
+        Ok(())
+    }
 
-impl Preset {
-    /// Every preset, best first.
-    pub const ALL: [Self; 7] =
-        [Self::V0, Self::Cbr320, Self::Cbr256, Self::V2, Self::Cbr192, Self::V4, Self::Cbr128];
-
-    /// The name that users type.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V0 => "v0",
-            Self::V2 => "v2",
-            Self::V4 => "v4",
-            Self::Cbr320 => "320",
-            Self::Cbr256 => "256",
-            Self::Cbr192 => "192",
-            Self::Cbr128 => "128",
+    /// What is asked for or else the preset says of the bit rate.
+    pub fn coding(&self) -> Coding {
+        match (self.bit_rate, self.quality) {
+            (Some(rate), _) => Coding::Constant(rate.kilobits()),
+            (None, Some(quality)) => Coding::Variable(quality.level()),
+            (None, None) => self.preset.coding(),
         }
     }
-}
 
-impl FromStr for Preset {
-    type Err = UnknownPreset;
-    fn from_str(name: &str) -> Result<Self, UnknownPreset> {
-        Self::ALL
-            .into_iter()
-            .find(|preset| preset.name() == name)
-            .ok_or_else(|| UnknownPreset(name.chars().take(40).collect()))
+    /// What is said, by name and as text: for a query, a command line and names that follow from it.
+    pub fn said(&self) -> impl Iterator<Item = (&'static str, String)> {
+        fn text(option: &Option<impl fmt::Display>) -> Option<String> {
+            option.as_ref().map(ToString::to_string)
+        }
+        let Self {
+            preset,
+            allow_truncated,
+            bit_rate,
+            quality,
+            channels,
+            sample_rate,
+            track,
+            start,
+            end,
+        } = self;
+        let all = [
+            ("preset", Some(preset.to_string())),
+            ("allow_truncated", allow_truncated.then(|| "true".to_owned())),
+            ("bit_rate", text(bit_rate)),
+            ("quality", text(quality)),
+            ("channels", text(channels)),
+            ("sample_rate", text(sample_rate)),
+            ("track", text(track)),
+            ("start", text(start)),
+            ("end", text(end)),
+        ];
+        all.into_iter().filter_map(|(name, text)| Some((name, text?)))
     }
 }
 
-impl TryFrom<String> for Preset {
-    type Error = UnknownPreset;
-    fn try_from(name: String) -> Result<Self, UnknownPreset> {
-        name.parse()
+/// Reads true or false, or the word for it in a query.
+fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    struct Flag;
+    impl de::Visitor<'_> for Flag {
+        type Value = bool;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("allow_truncated is true or false")
+        }
+        fn visit_bool<E: de::Error>(self, flag: bool) -> Result<bool, E> {
+            Ok(flag)
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<bool, E> {
+            text.parse().map_err(|_| E::custom("allow_truncated is true or false"))
+        }
     }
-}
-
-impl From<Preset> for &'static str {
-    fn from(preset: Preset) -> Self {
-        preset.name()
-    }
-}
-
-impl fmt::Display for Preset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    from.deserialize_any(Flag)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_preset_is_found_by_its_name() {
-        for preset in Preset::ALL {
-            assert_eq!(preset.name().parse::<Preset>().unwrap(), preset);
-        }
-        assert!("V2 ".parse::<Preset>().is_err());
-    }
-}
+mod tests;

@@ -16,6 +16,10 @@ pub enum Reason {
     UnsupportedFormat,
     /// A video without sound.
     NoAudioTrack,
+    /// No track of sound has the number or the language that was asked for.
+    NoSuchTrack,
+    /// The sound ends before the start that was asked for.
+    StartAfterEnd,
     /// The file ends before its own end says.
     Truncated,
     /// The sound is encrypted.
@@ -38,6 +42,8 @@ impl Reason {
             Self::NotMedia => "not_media",
             Self::UnsupportedFormat => "unsupported_format",
             Self::NoAudioTrack => "no_audio_track",
+            Self::NoSuchTrack => "no_such_track",
+            Self::StartAfterEnd => "start_after_end",
             Self::Truncated => "truncated",
             Self::Encrypted => "encrypted",
             Self::OverLimits => "over_limits",
@@ -58,6 +64,8 @@ impl Reason {
                 "This kind of file is not accepted; convert it to MP4, MKV, WebM or MOV first."
             }
             Self::NoAudioTrack => "The video has no sound, so there is nothing to put into an MP3.",
+            Self::NoSuchTrack => "The video has no such track of sound; name another one, or none.",
+            Self::StartAfterEnd => "The sound ends before the start; choose an earlier one.",
             Self::Truncated => {
                 "The file is cut off; upload it again, or ask to convert what is there (allow_truncated)."
             }

@@ -13,7 +13,7 @@ use crate::decoder::{
     workers::{Form, Workers},
 };
 use calls::{outside, powers, refused};
-use domain::Preset;
+use domain::Options;
 use ffmpeg_next::format::{Sample, sample::Type::Planar};
 use rustix::process::{getppid, test_kill_process};
 use std::{
@@ -32,13 +32,12 @@ const DEED: &str = "DEED";
 
 fn job() -> Job {
     Job {
-        preset: Preset::V2,
+        options: Options::default(),
         length: 0,
         run_limit_seconds: 60,
         memory_bytes: 1 << 30,
         threads: 2,
         serial: false,
-        allow_truncated: false,
     }
 }
 
@@ -58,7 +57,7 @@ fn other(deed: &str, workers: Workers, denied: &[&str]) {
 /// Takes 100 MB of memory, has two threads encode, and tells the frames.
 fn work(workers: Workers) {
     let memory = black_box(vec![1_u8; 100 << 20]);
-    let tuning = Tuning::of(Preset::V2, false);
+    let tuning = Tuning::of(&Options::default(), false);
     let format = Sample::F32(Planar);
     let form = Form { tuning, format, channels: 1, rate: 48_000, step: 1152 };
     let mut segments = Segments::new(workers, form);

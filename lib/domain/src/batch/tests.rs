@@ -33,7 +33,7 @@ fn old(video: &Video, now: Timestamp) -> Conversion {
 }
 
 fn batch(matching: Matching) -> Batch {
-    let options = Options { preset: Preset::V0, allow_truncated: false };
+    let options = Options { preset: Preset::V0, ..Options::default() };
     let wish = BatchWish { matching, options, replace: false };
     Batch::new("louder".parse().unwrap(), "root".parse().unwrap(), wish, at(100))
 }
@@ -103,13 +103,19 @@ fn an_id_follows_from_batch_video_and_options_and_sorts_by_the_batches_time() {
     let mut others = vec![batch.conversion_id(VideoId::generate())];
     others.push(Batch { id: "other".parse().unwrap(), ..batch.clone() }.conversion_id(video.id));
     for options in [
-        Options { preset: Preset::V4, allow_truncated: false },
-        Options { preset: Preset::V0, allow_truncated: true },
+        Options { preset: Preset::V4, ..batch.wish.options.clone() },
+        Options { allow_truncated: true, ..batch.wish.options.clone() },
+        Options { start: Some("1".parse().unwrap()), ..batch.wish.options.clone() },
+        Options { end: Some("1".parse().unwrap()), ..batch.wish.options.clone() },
     ] {
         let wish = BatchWish { options, ..batch.wish.clone() };
         others.push(Batch { wish, ..batch.clone() }.conversion_id(video.id));
     }
     assert!(!others.contains(&id), "{others:?}");
+    assert!((1..others.len()).all(|n| !others[n..].contains(&others[n - 1])), "{others:?}");
+    // Ids lie in stores: whatever changes here would convert everything again.
+    let video = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+    assert_eq!(batch.conversion_id(video).to_string(), "00000001-86a0-7e3b-9e1d-bb6f14feb401");
 }
 
 #[test]
