@@ -143,6 +143,8 @@ fn verdict_of(end: End, order: &Order) -> Verdict {
     match end {
         End::Memory(detail) => Verdict::Memory(detail),
         End::ProcessorTime => too_slow(order),
+        // Tried again it would crash again, and give whoever made the video another try.
+        End::Crash(detail) => Verdict::Failed(Failure { reason: Reason::NotMedia, detail }),
         End::Other(detail) => Verdict::Trouble(detail),
     }
 }
