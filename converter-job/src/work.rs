@@ -133,12 +133,14 @@ async fn supervise(
 ) -> Verdict {
     let (window, coding) = (Window::new(source), order.options.coding());
     let work = Work { window, sink, done, coding, written: 0, notices: 0 };
-    match timeout(order.run_limit, work.serve(&mut child)).await {
+    let verdict = match timeout(order.run_limit, work.serve(&mut child)).await {
+        Ok(Ok(None)) => return verdict_of(child.end().await, order),
         Ok(Ok(Some(verdict))) => verdict,
-        Ok(Ok(None)) => verdict_of(child.end().await, order),
         Ok(Err(error)) => Verdict::Trouble(error.to_string()),
         Err(_) => too_slow(order),
-    }
+    };
+    child.stop().await;
+    verdict
 }
 
 fn too_slow(order: &Order) -> Verdict {
@@ -151,6 +153,8 @@ fn verdict_of(end: End, order: &Order) -> Verdict {
     match end {
         End::Memory(detail) => Verdict::Memory(detail),
         End::ProcessorTime => too_slow(order),
+        // Tried again it would crash again, and give whoever made the video another try.
+        End::Crash(detail) => Verdict::Failed(Failure { reason: Reason::NotMedia, detail }),
         End::Other(detail) => Verdict::Trouble(detail),
     }
 }

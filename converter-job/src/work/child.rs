@@ -23,6 +23,10 @@ const PIPE: usize = 1 << 20;
 /// How much of the decoder's last words is kept.
 const LAST_WORDS: usize = 2 << 10;
 
+/// Faults of a program. Not among them: SIGBUS and SIGILL, by which broken disks and other processors
+/// show.
+const CRASHES: [Signal; 3] = [Signal::SEGV, Signal::ABORT, Signal::FPE];
+
 /// A running decoder. Dropping it kills it.
 pub(super) struct Child {
     child: tokio::process::Child,
@@ -40,6 +44,8 @@ pub(super) enum End {
     Memory(String),
     /// Its processor time was used up.
     ProcessorTime,
+    /// By a fault in its own code, which the video has led it to.
+    Crash(String),
     /// Any other way.
     Other(String),
 }
@@ -108,6 +114,13 @@ impl Child {
         }
     }
 
+    /// Ends it, whatever it is at, and takes leave of it: nobody else would.
+    pub(super) async fn stop(mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(%error, "the decoder cannot be ended");
+        }
+    }
+
     /// Waits for its end, which its closed pipe announced, and finds out the cause.
     pub(super) async fn end(mut self) -> End {
         drop(self.answers);
@@ -135,6 +148,8 @@ fn judge(status: ExitStatus, words: &str, killed_for_memory: bool) -> End {
         End::ProcessorTime
     } else if signal == Some(Signal::SYS.as_raw()) {
         End::Other("the decoder made a system call that it may not make".to_owned())
+    } else if CRASHES.into_iter().any(|crash| signal == Some(crash.as_raw())) {
+        End::Crash(format!("the decoder crashed on it: {status}"))
     } else if words.is_empty() {
         End::Other(format!("the decoder ended with {status}"))
     } else {
@@ -182,12 +197,26 @@ mod tests {
             judge(raw(6), "memory allocation of 9 bytes failed", false),
             End::Memory(_)
         ));
-        assert!(matches!(judge(raw(6), "", false), End::Other(_)));
-        assert!(matches!(judge(raw(11), "", true), End::Other(_)));
         let End::Other(detail) = judge(raw(31), "", false) else {
             panic!("it is no fault of ours")
         };
         assert!(detail.contains("a system call that it may not make"), "{detail}");
         assert_eq!(judge(raw(24), "", false), End::ProcessorTime);
+    }
+
+    #[test]
+    fn a_crash_is_told_from_what_others_did() {
+        let raw = ExitStatus::from_raw;
+        for signal in [6, 8, 11] {
+            assert!(matches!(judge(raw(signal), "", false), End::Crash(_)), "{signal}");
+            // With a core, where somebody wants one.
+            assert!(matches!(judge(raw(signal | 0x80), "", false), End::Crash(_)), "{signal}");
+        }
+        for other in [4, 7, 9, 15, 31, 101 << 8] {
+            assert!(matches!(judge(raw(other), "", false), End::Other(_)), "{other}");
+        }
+        let forbidden = judge(raw(31), "", false);
+        let detail = "the decoder made a system call that it may not make";
+        assert_eq!(forbidden, End::Other(detail.to_owned()));
     }
 }

@@ -97,7 +97,15 @@ async fn silence_ends_at_the_run_limit() {
 async fn a_decoder_that_ends_without_a_word_is_judged_by_its_end() {
     let memory = format!("exit {}", Exit::OutOfMemory.code());
     assert!(matches!(verdict(&memory, &order()).await, Verdict::Memory(_)));
-    assert!(matches!(verdict("exit 0", &order()).await, Verdict::Trouble(_)));
+    for trouble in ["exit 0", "kill -SYS $$", "kill -KILL $$", "exit 101"] {
+        assert!(matches!(verdict(trouble, &order()).await, Verdict::Trouble(_)), "{trouble}");
+    }
+    for crash in ["kill -SEGV $$", "kill -ABRT $$"] {
+        match verdict(crash, &order()).await {
+            Verdict::Failed(failure) => assert_eq!(failure.reason, Reason::NotMedia, "{crash}"),
+            other => panic!("{crash}: {other:?}"),
+        }
+    }
     match verdict("echo 'last \u{1b}[31m words' >&2; exit 3", &order()).await {
         Verdict::Trouble(detail) => {
             assert!(detail.ends_with("last  [31m words"), "{detail}");

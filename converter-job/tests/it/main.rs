@@ -13,6 +13,7 @@ mod gaps;
 mod local;
 mod material;
 mod matrix;
+mod mutated;
 mod options;
 mod program;
 mod refused;
