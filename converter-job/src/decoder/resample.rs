@@ -1,7 +1,7 @@
 //! From the decoder's sample format, rate and channels to the encoder's.
 
 use super::Stop;
-use ffmpeg_next::{ChannelLayout, format::Sample, frame, software::resampling};
+use ffmpeg_next::{ChannelLayout, Dictionary, format::Sample, frame, software::resampling};
 
 /// The form of sound.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,6 +25,10 @@ impl Shape {
     }
 }
 
+/// What channels at full scale add up to at most when they are mixed. Of whole numbers the default is
+/// 1, but their coefficients are rounded and may come to more, which wraps around; of floats there is
+/// no limit.
+const MIXED: &str = "0.999";
 /// Samples of room beyond what the rates say, for what the filter still holds.
 const ROOM: usize = 256;
 /// Samples taken at a time from the filter at the end.
@@ -41,13 +45,16 @@ impl Resampler {
     pub(super) fn new(from: Shape, to: Shape) -> Result<Self, Stop> {
         let same = from == to;
         let filter = || {
-            resampling::Context::get(
+            let mut options = Dictionary::new();
+            options.set("rematrix_maxval", MIXED);
+            resampling::Context::get_with(
                 from.format,
                 from.layout,
                 from.rate,
                 to.format,
                 to.layout,
                 to.rate,
+                options,
             )
             .map_err(|error| Stop::trouble("no resampler", error))
         };
@@ -103,4 +110,69 @@ pub(super) fn empty(shape: Shape, samples: usize) -> Result<frame::Audio, Stop> 
     frame.set_rate(shape.rate);
     // Without memory it has no planes, and touching one would panic.
     if frame.planes() == 0 { Err(Stop::Memory) } else { Ok(frame) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ffmpeg_next::format::sample::Type::Planar;
+
+    /// What becomes of samples of this value in each channel; the first sample of each plane.
+    fn mixed<T: frame::audio::Sample + Copy>(
+        format: Sample,
+        values: &[T],
+        from: ChannelLayout,
+        to: ChannelLayout,
+    ) -> Vec<T> {
+        let shape = |layout| Shape { format, layout, rate: 48_000 };
+        let mut resampler = Resampler::new(shape(from), shape(to)).unwrap();
+        let mut frame = empty(shape(from), 64).unwrap();
+        for (plane, value) in values.iter().enumerate() {
+            frame.plane_mut::<T>(plane).fill(*value);
+        }
+        let mut mixed = Vec::new();
+        let take = |frame: &frame::Audio| {
+            mixed.extend((0..frame.planes()).map(|plane| frame.plane::<T>(plane)[0]));
+            Ok(())
+        };
+        resampler.convert(&mut frame, take).unwrap();
+        mixed
+    }
+
+    const FLOAT: Sample = Sample::F32(Planar);
+
+    #[test]
+    fn surround_at_full_scale_stays_within_it() {
+        for from in [ChannelLayout::_5POINT1, ChannelLayout::_7POINT1, ChannelLayout::STEREO] {
+            let channels = usize::try_from(from.channels()).unwrap();
+            for to in [ChannelLayout::STEREO, ChannelLayout::MONO] {
+                let floats = mixed(FLOAT, &vec![1.0_f32; channels], from, to);
+                assert!(floats.iter().all(|value| (0.9989..=1.0).contains(value)), "{floats:?}");
+                let whole = mixed(Sample::I16(Planar), &vec![i16::MAX; channels], from, to);
+                assert!(whole.iter().all(|value| *value > 32_700), "{whole:?}");
+                let whole = mixed(Sample::I16(Planar), &vec![i16::MIN; channels], from, to);
+                assert!(whole.iter().all(|value| *value < -32_700), "{whole:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn surround_is_mixed_by_the_standard_coefficients() {
+        let half = std::f32::consts::FRAC_1_SQRT_2;
+        // Left, right, centre, low frequencies, and the two behind or beside.
+        let shares = [(1.0, 0.0), (0.0, 1.0), (half, half), (0.0, 0.0), (half, 0.0), (0.0, half)];
+        for from in [ChannelLayout::_5POINT1, ChannelLayout::_5POINT1_BACK] {
+            for (channel, (left, right)) in shares.into_iter().enumerate() {
+                let mut alone = [0.0_f32; 6];
+                alone[channel] = 1.0;
+                let all = (1.0 + 2.0 * half) / 0.999;
+                let stereo = mixed(FLOAT, &alone, from, ChannelLayout::STEREO);
+                for (have, want) in stereo.into_iter().zip([left, right]) {
+                    assert!((have - want / all).abs() < 1e-6, "channel {channel}: {have}");
+                }
+            }
+        }
+        let mono = mixed(FLOAT, &[1.0_f32, 0.5], ChannelLayout::STEREO, ChannelLayout::MONO);
+        assert!((mono[0] - 0.75 * 0.999).abs() < 1e-6, "{mono:?}");
+    }
 }

@@ -55,8 +55,38 @@ fn bit_rates_qualities_channels_and_sample_rates_are_those_of_ffmpeg() {
             assert!(form.starts_with(told), "{options:?}: {form}");
         }
     }
-    must_sound_like(&folder, &plain, &["--channels=mono"], "-q:a 2 -ac 1 -reservoir 0");
+    must_sound_like(
+        &folder,
+        &plain,
+        &["--channels=mono"],
+        "-q:a 2 -ac 1 -rematrix_maxval 0.999 -reservoir 0",
+    );
     assert!(form(&folder.path("ours.mp3")).starts_with("48000,1,"));
+}
+
+#[test]
+fn surround_at_full_scale_becomes_stereo_and_mono_that_do_not_clip() {
+    let folder = Folder::new();
+    for (name, layout, channels) in
+        [("five.mkv", "5.1", 6), ("five-back.mkv", "5.1(side)", 6), ("seven.mkv", "7.1", 8)]
+    {
+        let tones = vec!["sin(2*PI*1000*t)"; channels].join("|");
+        let source = format!("aevalsrc='{tones}':c={layout}:s=48000:d=2");
+        for codec in ["pcm_f32le", "pcm_s16le"] {
+            let video = folder.path(name);
+            ffmpeg(&["-f", "lavfi", "-i", &source], &format!("-c:a {codec}"), &video);
+            for mode in ["joint", "mono"] {
+                let mode = format!("--channels={mode}");
+                let samples = converted(&folder, &video, &["--quality=0", &mode]);
+                let values = samples.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]));
+                let values: Vec<_> = values.skip(20_000).take(40_000).collect();
+                let power = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+                // Of a sine at full scale, which clipping would make louder.
+                let level = (power / values.len() as f64).sqrt() / 32_768.0;
+                assert!((level - 0.5_f64.sqrt()).abs() < 0.01, "{name} {codec} {mode}: {level}");
+            }
+        }
+    }
 }
 
 #[test]
