@@ -64,7 +64,7 @@ impl Encoder {
         let lames = if workers.is_empty() {
             Lames::One(Box::new(lame))
         } else {
-            Lames::Several(Segments::new(workers, Form { tuning, format, channels, rate, step }))
+            Lames::Several(Segments::new(workers, Form { tuning, format, channels, rate, step })?)
         };
         let planes = usize::try_from(channels).unwrap_or(2);
         let waiting = vec![Vec::new(); planes];

@@ -4,17 +4,22 @@
 //! begins some frames before the segment and goes on for some after it; of its packets only the
 //! segment's own are kept. What must hold: the bit reservoir is off. Then a frame depends on the sound
 //! around it and on what LAME has heard in the frames before, and on nothing else.
+//!
+//! A worker gets its segment frame by frame, as the sound is decoded, and its queue holds no more than
+//! a segment: that bounds the memory, and has every worker at work while the next segment comes in.
 
 use super::{
     Stop,
-    workers::{Form, Segment, Workers},
+    workers::{Form, Piece, Task, Workers},
 };
 use ffmpeg_next::Packet;
-use std::{mem, ops::Range};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 /// Frames in a segment: 72 s at 48 kHz, 28 MB of stereo. Shorter ones cost more time for the frames
 /// that are encoded twice, longer ones more memory.
 const SEGMENT: u64 = 3000;
+/// Frames in the first segment of each worker: short videos want several threads too.
+const FIRST: u64 = 1000;
 /// Frames heard before a segment. LAME's threshold of hearing was measured to remember 95.
 const BEFORE: u64 = 100;
 /// Frames heard after it: more than LAME looks ahead.
@@ -22,39 +27,27 @@ const AFTER: u64 = 4;
 /// At 44.1 kHz and its halves the padding of frames repeats after so many, counted from the first that
 /// an encoder gets.
 const PHASE: u64 = 49;
-/// Frames that are gathered at most, but for those that come at once.
-const ROOM: usize = (SEGMENT + BEFORE + PHASE + AFTER) as usize;
 
 /// Sound that is cut, encoded and put together again.
 pub(super) struct Segments {
     workers: Workers,
     form: Form,
-    /// Bytes of one frame in one plane.
-    frame_bytes: usize,
-    /// Planes of what is gathered, from the frame `begin` on.
-    planes: Vec<Vec<u8>>,
-    begin: u64,
-    /// The first frame that no segment has yet.
-    next: u64,
-    /// Segments given to workers, in turn, and those taken back.
-    given: usize,
-    taken: usize,
+    /// Frames so far.
+    count: u64,
+    /// The end of the segment that is coming in.
+    end: u64,
+    /// The latest frames, as far as the next segment needs them before its own.
+    latest: VecDeque<Arc<Piece>>,
+    /// The segment that is coming in, and the one whose packets are due.
+    turn: usize,
+    due: usize,
 }
 
 impl Segments {
-    pub(super) fn new(workers: Workers, form: Form) -> Self {
-        let frame_bytes = form.step * form.format.bytes();
-        let plane = |_| Vec::with_capacity(ROOM * frame_bytes);
-        Self {
-            workers,
-            form,
-            frame_bytes,
-            planes: (0..form.channels).map(plane).collect(),
-            begin: 0,
-            next: 0,
-            given: 0,
-            taken: 0,
-        }
+    pub(super) fn new(workers: Workers, form: Form) -> Result<Self, Stop> {
+        workers.give(0, Task::Begin { form, begin: 0, wanted: 0..FIRST })?;
+        let latest = VecDeque::new();
+        Ok(Self { workers, form, count: 0, end: FIRST, latest, turn: 0, due: 0 })
     }
 
     /// Takes sound, and gives the packets that are ready to `write`, in order.
@@ -64,59 +57,73 @@ impl Segments {
         bytes: Range<usize>,
         write: &mut impl FnMut(Packet) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
-        for (gathered, plane) in self.planes.iter_mut().zip(planes) {
-            gathered.extend_from_slice(&plane[bytes.clone()]);
+        let step = self.form.step * self.form.format.bytes();
+        for start in bytes.clone().step_by(step) {
+            let frame = start..bytes.end.min(start + step);
+            let piece = planes.iter().map(|plane| plane[frame.clone()].to_vec()).collect();
+            self.take(Arc::new(piece))?;
+            if self.count == self.end + AFTER {
+                self.next()?;
+                self.write_ready(write)?;
+            }
         }
-        let have = self.begin + (self.planes[0].len() / self.frame_bytes) as u64;
-        let end = self.next + SEGMENT;
-        if have < end + AFTER {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Takes one frame.
+    fn take(&mut self, piece: Arc<Piece>) -> Result<(), Stop> {
+        self.workers.give(self.turn, Task::Sound(piece.clone()))?;
+        if self.count >= first_heard(self.end) {
+            self.latest.push_back(piece);
         }
-        let begin = end.saturating_sub(BEFORE) / PHASE * PHASE;
-        let cut = usize::try_from(begin - self.begin).unwrap_or(0) * self.frame_bytes;
-        let tail = |plane: &Vec<u8>| {
-            let mut tail = Vec::with_capacity(ROOM * self.frame_bytes);
-            tail.extend_from_slice(&plane[cut..]);
-            tail
-        };
-        let tails = self.planes.iter().map(tail).collect();
-        let planes = mem::replace(&mut self.planes, tails);
-        let (from, wanted) = (self.begin, self.next..end);
-        (self.begin, self.next) = (begin, end);
-        self.give(Segment { planes, begin: from, wanted, is_last: false, form: self.form }, write)
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Ends the segment that is coming in, and begins the next.
+    fn next(&mut self) -> Result<(), Stop> {
+        self.workers.give(self.turn, Task::End { is_last: false })?;
+        self.turn += 1;
+        let length = if self.turn < self.workers.len() { FIRST } else { SEGMENT };
+        let (begin, wanted) = (first_heard(self.end), self.end..self.end + length);
+        self.end = wanted.end;
+        self.workers.give(self.turn, Task::Begin { form: self.form, begin, wanted })?;
+        for piece in self.latest.drain(..) {
+            self.workers.give(self.turn, Task::Sound(piece))?;
+        }
+        Ok(())
+    }
+
+    fn write_ready(
+        &mut self,
+        write: &mut impl FnMut(Packet) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        while self.due < self.turn
+            && let Some(packets) = self.workers.ready(self.due)?
+        {
+            self.due += 1;
+            packets.into_iter().try_for_each(&mut *write)?;
+        }
+        Ok(())
     }
 
     /// Encodes the rest and gives all packets to `write`.
     pub(super) fn finish(
-        mut self,
+        self,
         write: &mut impl FnMut(Packet) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
-        let planes = mem::take(&mut self.planes);
-        let (begin, wanted, form) = (self.begin, self.next..u64::MAX, self.form);
-        self.give(Segment { planes, begin, wanted, is_last: true, form }, write)?;
-        while self.taken < self.given {
-            self.take(write)?;
+        self.workers.give(self.turn, Task::End { is_last: true })?;
+        for due in self.due..=self.turn {
+            self.workers.wait(due)?.into_iter().try_for_each(&mut *write)?;
         }
         Ok(())
-    }
-
-    /// To the worker whose turn it is, once what it has is done.
-    fn give(
-        &mut self,
-        segment: Segment,
-        write: &mut impl FnMut(Packet) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        if self.given - self.taken == self.workers.len() {
-            self.take(write)?;
-        }
-        self.workers.give(self.given, segment)?;
-        self.given += 1;
-        Ok(())
-    }
-
-    fn take(&mut self, write: &mut impl FnMut(Packet) -> Result<(), Stop>) -> Result<(), Stop> {
-        let packets = self.workers.take(self.taken)?;
-        self.taken += 1;
-        packets.into_iter().try_for_each(write)
     }
 }
+
+/// The first frame that an encoder hears whose own frames begin with this one.
+const fn first_heard(begin: u64) -> u64 {
+    begin.saturating_sub(BEFORE) / PHASE * PHASE
+}
+
+/// Frames that wait for a worker at most.
+pub(super) const QUEUE: usize = (SEGMENT + BEFORE + PHASE + AFTER) as usize;

@@ -6,6 +6,7 @@ use super::{
     Stop,
     lame::{Lame, Tuning},
     resample::Shape,
+    segments::QUEUE,
 };
 use crate::protocol::Job;
 use ffmpeg_next::{ChannelLayout, Packet, format::Sample};
@@ -14,7 +15,7 @@ use std::{
     ops::Range,
     sync::{
         Arc, Barrier,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel},
     },
     thread,
 };
@@ -27,19 +28,27 @@ const STACK: usize = 256 << 10;
 pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
-    segments: SyncSender<Segment>,
+    tasks: SyncSender<Task>,
     packets: Receiver<Result<Vec<Packet>, Stop>>,
 }
 
-/// A worker's task.
-pub(super) struct Segment {
-    pub(super) planes: Vec<Vec<u8>>,
-    /// The frame with which the planes begin.
-    pub(super) begin: u64,
-    /// The frames wanted; all from its start on, of the last segment.
-    pub(super) wanted: Range<u64>,
-    pub(super) is_last: bool,
-    pub(super) form: Form,
+/// One MP3 frame's sound: a plane for each channel.
+pub(super) type Piece = Vec<Vec<u8>>;
+
+/// What a worker is told: a segment's beginning, its sound, and its end; then it gives the packets.
+pub(super) enum Task {
+    Begin {
+        form: Form,
+        /// The frame that comes first.
+        begin: u64,
+        /// The frames wanted: all from its start on, where the sound ends with the segment.
+        wanted: Range<u64>,
+    },
+    Sound(Arc<Piece>),
+    End {
+        /// Whether the sound ends here too.
+        is_last: bool,
+    },
 }
 
 /// How LAME is to encode, and what of a [`Shape`] can go to another thread.
@@ -76,14 +85,27 @@ impl Workers {
         self.0.is_empty()
     }
 
-    /// Gives a segment to the worker whose turn it is.
-    pub(super) fn give(&self, turn: usize, segment: Segment) -> Result<(), Stop> {
-        self.0[turn % self.len()].segments.send(segment).map_err(|_| died())
+    /// Tells the worker whose turn it is, as soon as its queue has room.
+    pub(super) fn give(&self, turn: usize, task: Task) -> Result<(), Stop> {
+        self.of(turn).tasks.send(task).map_err(|_| died())
     }
 
-    /// Waits for the packets of the worker whose turn it is.
-    pub(super) fn take(&self, turn: usize) -> Result<Vec<Packet>, Stop> {
-        self.0[turn % self.len()].packets.recv().map_err(|_| died())?
+    /// The packets of a segment, once its worker has them.
+    pub(super) fn ready(&self, turn: usize) -> Result<Option<Vec<Packet>>, Stop> {
+        match self.of(turn).packets.try_recv() {
+            Ok(packets) => packets.map(Some),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(died()),
+        }
+    }
+
+    /// Waits for the packets of a segment.
+    pub(super) fn wait(&self, turn: usize) -> Result<Vec<Packet>, Stop> {
+        self.of(turn).packets.recv().map_err(|_| died())?
+    }
+
+    fn of(&self, turn: usize) -> &Worker {
+        &self.0[turn % self.len()]
     }
 }
 
@@ -92,48 +114,82 @@ fn died() -> Stop {
 }
 
 impl Worker {
-    /// A thread that ends when nobody gives it segments any more.
+    /// A thread that ends when nobody tells it anything any more.
     fn start(ready: Arc<Barrier>) -> io::Result<Self> {
-        let (segments, given) = sync_channel::<Segment>(1);
-        let (give, packets) = sync_channel(1);
+        let (tasks, told) = sync_channel(QUEUE);
+        // Packets are few and small beside the sound, and a worker must never wait for their reader,
+        // who may be waiting for it.
+        let (give, packets) = channel();
         thread::Builder::new().stack_size(STACK).spawn(move || {
             ready.wait();
-            for segment in given {
-                if give.send(segment.encode()).is_err() {
-                    return;
-                }
+            let mut segment = Err(Stop::Trouble("sound without a segment".to_owned()));
+            for task in told {
+                segment = match task {
+                    Task::Begin { form, begin, wanted } => Segment::begin(form, begin, wanted),
+                    Task::Sound(piece) => segment.and_then(|segment| segment.encode(&piece)),
+                    Task::End { is_last } => {
+                        let done = segment.and_then(|segment| segment.end(is_last));
+                        if give.send(done).is_err() {
+                            return;
+                        }
+                        Err(Stop::Trouble("sound behind a segment".to_owned()))
+                    }
+                };
             }
         })?;
-        Ok(Self { segments, packets })
+        Ok(Self { tasks, packets })
     }
 }
 
+/// A segment that is being encoded.
+struct Segment {
+    lame: Lame,
+    wanted: Range<u64>,
+    /// Of the next packet.
+    number: u64,
+    packets: Vec<Packet>,
+    width: usize,
+}
+
 impl Segment {
-    fn encode(self) -> Result<Vec<Packet>, Stop> {
-        let Form { tuning, format, channels, rate, step } = self.form;
+    fn begin(form: Form, begin: u64, wanted: Range<u64>) -> Result<Self, Stop> {
+        let Form { tuning, format, channels, rate, step } = form;
         let shape = Shape { format, layout: ChannelLayout::default(channels), rate };
-        let mut lame = Lame::open(tuning, shape, self.begin * step as u64)?;
-        let (samples, mut packets) = (self.planes[0].len() / format.bytes(), Vec::new());
-        let mut number = self.begin;
-        let mut keep = |lame: &mut Lame| -> Result<(), Stop> {
-            while let Some(packet) = lame.packet()? {
-                if self.wanted.contains(&number) {
-                    packets.push(packet);
-                }
-                number += 1;
+        let lame = Lame::open(tuning, shape, begin * step as u64)?;
+        Ok(Self { lame, wanted, number: begin, packets: Vec::new(), width: format.bytes() })
+    }
+
+    fn encode(mut self, piece: &Piece) -> Result<Self, Stop> {
+        let samples = piece.first().map_or(0, Vec::len) / self.width;
+        self.lame.encode(piece, 0..samples)?;
+        self.keep()?;
+        Ok(self)
+    }
+
+    fn end(mut self, is_last: bool) -> Result<Vec<Packet>, Stop> {
+        if is_last {
+            self.lame.end()?;
+            self.keep()?;
+            return Ok(self.packets);
+        }
+        let wanted = self.wanted.end - self.wanted.start;
+        self.packets.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+        if self.number < self.wanted.end {
+            let lag = self.wanted.end - self.number;
+            return Err(Stop::Trouble(format!("LAME lags {lag} frames")));
+        }
+        Ok(self.packets)
+    }
+
+    /// Keeps the packets that there are, but for those before the segment. Which are behind it is known
+    /// when it ends.
+    fn keep(&mut self) -> Result<(), Stop> {
+        while let Some(packet) = self.lame.packet()? {
+            if self.number >= self.wanted.start {
+                self.packets.push(packet);
             }
-            Ok(())
-        };
-        for start in (0..samples).step_by(step) {
-            lame.encode(&self.planes, start..samples.min(start + step))?;
-            keep(&mut lame)?;
+            self.number += 1;
         }
-        if self.is_last {
-            lame.end()?;
-            keep(&mut lame)?;
-        } else if number < self.wanted.end {
-            return Err(Stop::Trouble(format!("LAME lags {} frames", self.wanted.end - number)));
-        }
-        Ok(packets)
+        Ok(())
     }
 }

@@ -116,7 +116,8 @@ async fn a_decoder_that_ends_without_a_word_is_judged_by_its_end() {
 
 #[tokio::test]
 async fn a_failure_keeps_its_reason_and_loses_its_tricks() {
-    let script = say('%', 9, &("\\052".to_owned() + &number(0))) + &say('f', 6, "\\002a\\012b\\033c");
+    let script =
+        say('%', 9, &("\\052".to_owned() + &number(0))) + &say('f', 6, "\\002a\\012b\\033c");
     match verdict(&script, &order()).await {
         Verdict::Failed(Failure { reason, detail }) => {
             assert_eq!((reason, detail.as_str()), (Reason::NoAudioTrack, "a b c"));

@@ -65,7 +65,7 @@ fn work(workers: Workers) {
     let tuning = Tuning::of(&Options::default(), false);
     let format = Sample::F32(Planar);
     let form = Form { tuning, format, channels: 1, rate: 48_000, step: 1152 };
-    let mut segments = Segments::new(workers, form);
+    let mut segments = Segments::new(workers, form).unwrap();
     let mut frames = 0;
     let mut count = |_| {
         frames += 1;
