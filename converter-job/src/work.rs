@@ -125,12 +125,14 @@ async fn supervise(
 ) -> Verdict {
     let (window, preset) = (Window::new(source), order.options.preset);
     let work = Work { window, sink, percent, preset, written: 0, notices: 0 };
-    match timeout(order.run_limit, work.serve(&mut child)).await {
+    let verdict = match timeout(order.run_limit, work.serve(&mut child)).await {
+        Ok(Ok(None)) => return verdict_of(child.end().await, order),
         Ok(Ok(Some(verdict))) => verdict,
-        Ok(Ok(None)) => verdict_of(child.end().await, order),
         Ok(Err(error)) => Verdict::Trouble(error.to_string()),
         Err(_) => too_slow(order),
-    }
+    };
+    child.stop().await;
+    verdict
 }
 
 fn too_slow(order: &Order) -> Verdict {

@@ -114,6 +114,13 @@ impl Child {
         }
     }
 
+    /// Ends it, whatever it is at, and takes leave of it: nobody else would.
+    pub(super) async fn stop(mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(%error, "the decoder cannot be ended");
+        }
+    }
+
     /// Waits for its end, which its closed pipe announced, and finds out the cause.
     pub(super) async fn end(mut self) -> End {
         drop(self.answers);
