@@ -12,6 +12,7 @@ mod decoder;
 mod gaps;
 mod local;
 mod material;
+mod mutated;
 mod program;
 mod refused;
 mod threads;
