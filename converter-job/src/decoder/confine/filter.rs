@@ -12,13 +12,13 @@ use libc::{
     SYS_sigaltstack, SYS_tgkill, SYS_write,
 };
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen::Qword, SeccompCmpOp,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp,
     SeccompCondition, SeccompFilter, SeccompRule, apply_filter_all_threads,
 };
 use std::{env::consts::ARCH, io, process};
 
 /// Allowed whatever their arguments are.
-const ALLOWED: [i64; 20] = [
+const ALLOWED: &[i64] = &[
     // The pipes, and the status of this process.
     SYS_read,
     SYS_write,
@@ -48,7 +48,7 @@ const ALLOWED: [i64; 20] = [
 
 /// Refused and survived: the C library looks for the character sets that a transport stream names, and
 /// FFmpeg for a terminal that its messages could be coloured for.
-const REFUSED: [i64; 2] = [SYS_openat, SYS_ioctl];
+const REFUSED: &[i64] = &[SYS_openat, SYS_ioctl];
 
 /// Puts every thread of this process under the filter, for good.
 pub(super) fn apply() -> io::Result<()> {
@@ -68,13 +68,13 @@ pub(super) fn apply() -> io::Result<()> {
 /// Refuses a few calls and has no opinion on others.
 fn refusing() -> Result<BpfProgram, BackendError> {
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    let rules = REFUSED.map(|call| (call, Vec::new())).into();
+    let rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     SeccompFilter::new(rules, SeccompAction::Allow, refused, ARCH.try_into()?)?.try_into()
 }
 
 /// Ends the process for any call that is not listed.
 fn allowing() -> Result<BpfProgram, BackendError> {
-    let calls = ALLOWED.into_iter().chain(REFUSED).map(|call| (call, Vec::new()));
+    let calls = ALLOWED.iter().chain(REFUSED).map(|call| (*call, Vec::new()));
     let rules = calls.chain(conditional()?).collect();
     let dead = SeccompAction::KillProcess;
     SeccompFilter::new(rules, dead, SeccompAction::Allow, ARCH.try_into()?)?.try_into()
@@ -95,6 +95,7 @@ fn conditional() -> Result<[(i64, Vec<SeccompRule>); 5], BackendError> {
     ])
 }
 
+/// Of each of these arguments the kernel, too, looks at its lower half.
 fn rule(argument: u8, compare: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
-    SeccompRule::new(vec![SeccompCondition::new(argument, Qword, compare, value)?])
+    SeccompRule::new(vec![SeccompCondition::new(argument, Dword, compare, value)?])
 }

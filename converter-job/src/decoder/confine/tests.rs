@@ -16,9 +16,10 @@ use calls::{outside, powers, refused};
 use domain::Preset;
 use ffmpeg_next::format::{Sample, sample::Type::Planar};
 use rustix::process::{getppid, test_kill_process};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 use std::{
     alloc::{Layout, handle_alloc_error},
-    env,
+    env::{self, consts::ARCH},
     hint::black_box,
     io::Write,
     net::TcpListener,
@@ -29,6 +30,10 @@ use std::{
 
 /// Names the deed that the child is to do.
 const DEED: &str = "DEED";
+
+/// Work where the kernel, or a container, has one thing less.
+const WITHOUT_LANDLOCK: &str = "work without Landlock";
+const WITHOUT_FILTERS: &str = "work without filters";
 
 fn job() -> Job {
     Job {
@@ -45,7 +50,7 @@ fn job() -> Job {
 /// Deeds that are no single call.
 fn other(deed: &str, workers: Workers, denied: &[&str]) {
     match deed {
-        "its own work" => work(workers),
+        "its own work" | WITHOUT_LANDLOCK => work(workers),
         "the fence's work" => tell(&format!("denied: {}", denied.join(" "))),
         "no memory" => handle_alloc_error(Layout::new::<[u8; 9]>()),
         "abort" => abort(),
@@ -79,6 +84,14 @@ fn tell(what: &str) {
     io::stdout().flush().unwrap();
 }
 
+/// Answers a system call with an error, as kernels and containers do that do not have it.
+fn take_away(call: i64) {
+    let missing = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    let (rules, arch) = ([(call, Vec::new())].into(), ARCH.try_into().unwrap());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
+    apply_filter_all_threads(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
 /// What is denied to whoever starts the threads, behind the fence and before the filter.
 fn denied() -> Vec<&'static str> {
     let file = File::open("/etc/passwd").map(drop);
@@ -95,6 +108,11 @@ fn denied() -> Vec<&'static str> {
 fn commit(deed: &str) -> ! {
     let calls = [refused(), outside(), powers()].concat();
     let call = calls.into_iter().find(|(name, ..)| *name == deed);
+    match deed {
+        WITHOUT_LANDLOCK => take_away(libc::SYS_landlock_create_ruleset),
+        WITHOUT_FILTERS => take_away(libc::SYS_seccomp),
+        _ => {}
+    }
     let mut fenced = Vec::new();
     let confined = confine(&job(), || {
         fenced = denied();
@@ -154,6 +172,16 @@ fn a_decoder_behind_its_doors_works_and_ends_in_every_way() {
         let ended = deed(name);
         assert_eq!(ended.status.signal(), Some(signal), "{name}: {ended:?}");
     }
+}
+
+#[test]
+fn without_landlock_a_decoder_works_and_without_filters_it_does_not_start() {
+    let worked = deed(WITHOUT_LANDLOCK);
+    assert!(worked.status.success() && worked.stdout.ends_with(b"4001 frames"), "{worked:?}");
+    let refused = deed(WITHOUT_FILTERS);
+    assert_eq!(refused.status.code(), Some(101), "{refused:?}");
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("its system calls cannot be filtered: "), "{words}");
 }
 
 #[test]
