@@ -142,7 +142,7 @@ fn judge(ended: &Ended, is_there: bool) -> Result<String, String> {
         return Err("an MP3 that should not be, or none".to_owned());
     }
     if ended.peak > PEAK {
-        return Err(format!("{} MB", ended.peak >> 20));
+        return Err("too much memory".to_owned());
     }
     match (ended.status.code(), told) {
         (Some(0), Some(("succeeded", _))) => Ok("converted".to_owned()),
