@@ -32,8 +32,9 @@ pub(super) const STREAMS: &str = "32";
 pub(super) const PROBE_BYTES: &str = "5242880";
 /// Microseconds of it read for the same.
 pub(super) const PROBE_MICROSECONDS: &str = "5000000";
-/// The largest single allocation.
-pub(super) const LARGEST_BLOCK: usize = 256 << 20;
+/// The largest single allocation. An index of twelve hours at 120 pictures a second takes 124 MB; what
+/// asks for more has been made to.
+pub(super) const LARGEST_BLOCK: usize = 128 << 20;
 /// Milliseconds of sound in one file.
 pub(super) const LONGEST_MS: u64 = 12 * 3600 * 1000;
 

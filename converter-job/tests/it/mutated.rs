@@ -26,7 +26,7 @@ use std::{
 };
 
 /// Small files of every kind.
-const KINDS: [(&str, &str); 24] = [
+const KINDS: [(&str, &str); 25] = [
     ("end.mp4", "-c:v mpeg4 -c:a aac"),
     ("start.mp4", "-c:v mpeg4 -c:a aac -movflags +faststart"),
     ("fragments.mp4", "-c:v mpeg4 -g 5 -c:a aac -movflags +frag_keyframe+empty_moov"),
@@ -50,6 +50,7 @@ const KINDS: [(&str, &str); 24] = [
     ("plain.aac", "-vn"),
     ("plain.aiff", "-vn -ar 8000"),
     ("plain.caf", "-vn -ar 8000"),
+    ("plain.au", "-vn -ar 8000"),
     ("plain.ac3", "-vn"),
 ];
 /// Seconds that one conversion may take.
