@@ -63,6 +63,11 @@ impl Shared {
         size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(0)
     }
 
+    /// The video is read from its beginning on.
+    pub(super) fn begin(&self) {
+        self.lock().reached = 0;
+    }
+
     /// Notes how far the video has been read.
     pub(super) fn reached(&self, end: u64) {
         let mut link = self.lock();

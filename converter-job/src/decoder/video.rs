@@ -31,6 +31,7 @@ impl Video {
         // Half, for pages that are not filled. A larger answer would leave the attempt writing and
         // not reading, while the decoder does the same.
         let room = link.room() / 2;
+        link.begin();
         Self {
             link,
             length,
@@ -83,6 +84,16 @@ impl Video {
             self.ahead = Some(end);
         }
         Ok(())
+    }
+}
+
+/// An answer that is still to come would be taken for the next one's.
+impl Drop for Video {
+    fn drop(&mut self) {
+        if self.ahead.is_some() {
+            // A broken pipe shows in the link.
+            let _ = self.link.receive(LARGEST, &mut self.block);
+        }
     }
 }
 

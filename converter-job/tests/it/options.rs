@@ -184,7 +184,7 @@ fn contradictions_are_wrong_use() {
     let video = folder.video("film.wav", 1, "-vn");
     for (options, words) in [
         (&["--bit-rate=64", "--quality=2"][..], "give one of the two"),
-        (&["--start=2", "--end=1"], "end is behind start"),
+        (&["--start=2", "--end=1"], "end has to come after start"),
         (&["--preset=320", "--sample-rate=22050"], "at most 160 kbit/s"),
     ] {
         let ended = local(&video, &folder.path("out.mp3"), options);

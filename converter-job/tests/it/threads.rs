@@ -88,6 +88,7 @@ fn any_number_of_threads_gives_the_same_bytes_whatever_the_options() {
         &["--bit-rate=32", "--channels=mono", "--sample-rate=11025"],
         &["--quality=9", "--channels=stereo"],
         &["--bit-rate=224", "--sample-rate=48000", "--start=0.5", "--end=165.25"],
+        &["--preset=speech", "--sample-rate=22050"],
         &["--bit-rate=256"],
     ] {
         must_be_the_same_with(&folder, &video, options, &["2", "3"]);
