@@ -63,7 +63,7 @@ impl Shared {
         size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(0)
     }
 
-    /// The video is read from its beginning on.
+    /// Forgets how far the video has been read.
     pub(super) fn begin(&self) {
         self.lock().reached = 0;
     }

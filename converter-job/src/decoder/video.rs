@@ -31,7 +31,6 @@ impl Video {
         // Half, for pages that are not filled. A larger answer would leave the attempt writing and
         // not reading, while the decoder does the same.
         let room = link.room() / 2;
-        link.begin();
         Self {
             link,
             length,

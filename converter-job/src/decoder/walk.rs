@@ -35,6 +35,8 @@ impl Walk<'_> {
     ) -> Result<(), Stop> {
         let (job, mut shaper) = (self.job, None);
         let mut sound = Timeline::new(Sound::open(video, job, self.broken)?);
+        // Neither a walk before nor a look at the end of the file is progress.
+        self.link.begin();
         let (mut frame, mut cut, mut told) =
             (frame::Audio::empty(), Cut::of(&job.options), self.share.start);
         loop {

@@ -2,10 +2,9 @@
 
 use crate::{
     material::{Folder, ffmpeg, samples},
-    program::{local, program},
+    program::local,
 };
 use std::{
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -125,26 +124,4 @@ fn speech_is_mono_64_at_minus_16() {
     probe.args(["-v", "error", "-show_entries", "stream=channels,bit_rate", "-of", "csv=p=0"]);
     let told = probe.arg(&mp3).output().unwrap().stdout;
     assert_eq!(String::from_utf8(told).unwrap().trim(), "1,64000");
-}
-
-#[test]
-fn progress_over_two_walks_rises_once() {
-    let folder = Folder::new();
-    for name in ["long.flac", "raw.aac"] {
-        let path = folder.path(name);
-        let tone = ["-f", "lavfi", "-i", "sine=f=440:r=48000:d=120"];
-        ffmpeg(&tone, if name == "raw.aac" { "-c:a aac" } else { "-c:a flac" }, &path);
-        let mut command = program();
-        command.arg("local").args([&path, &folder.path("out.mp3")]);
-        let command = command.args(["--loudness=-16", "--progress", "json"]);
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let percents: Vec<u8> = lines
-            .map(|line| line.unwrap())
-            .map(|line| line[11..line.len() - 1].parse().unwrap())
-            .collect();
-        assert!(child.wait().unwrap().success());
-        assert!(percents.is_sorted() && percents.ends_with(&[100]), "{name}: {percents:?}");
-        assert!(percents.iter().any(|percent| (50..100).contains(percent)), "{name}: {percents:?}");
-    }
 }
