@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn options_become_flags() {
+        let options = Options {
+            allow_truncated: true,
+            loudness: Some("-16.5".parse().unwrap()),
+            sample_rate: Some("22050".parse().unwrap()),
+            ..Options::default()
+        };
+        let flags: Vec<_> = options.said().map(flag).collect();
+        let known = ["--preset=v2", "--allow-truncated", "--sample-rate=22050", "--loudness=-16.5"];
+        assert_eq!(flags, known);
+    }
+
+    #[test]
     fn a_crash_without_words_is_told_too() {
         let text = failed(Path::new("a.mp4"), &ended(75, "")).to_string();
         assert!(text.ends_with("exit status: 75: it gave no reason"), "{text}");

@@ -117,7 +117,13 @@ async fn pile_up(place: &Place, clip: &Path) -> Result {
     let change = async |change| place.bare_storage.change(done.id, &change).await;
     change(Change::Dispatch { attempt: 1 }).await?;
     change(Change::Claim { attempt: 1 }).await?;
-    let mp3 = Mp3 { id: done.id.mp3(1), length: 1, sha256: video.sha256, duration_ms: 1000 };
+    let mp3 = Mp3 {
+        id: done.id.mp3(1),
+        length: 1,
+        sha256: video.sha256,
+        duration_ms: 1000,
+        loudness: None,
+    };
     change(Change::Succeed { claim: 1, mp3 }).await?;
     change(Change::Published).await?;
     copy(place, done, MANY).await

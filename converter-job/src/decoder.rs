@@ -13,6 +13,7 @@ mod lame;
 mod libav;
 mod limits;
 mod link;
+mod loudness;
 mod mp3;
 mod resample;
 mod segments;
@@ -30,10 +31,11 @@ use domain::{Exit, Reason};
 use encode::Encoder;
 use ffmpeg_next::{Error, error::ENOMEM};
 use link::Shared;
+use loudness::Meter;
 use mp3::Mp3;
 use std::{io, mem, process::ExitCode};
 use video::Video;
-use walk::walk;
+use walk::Walk;
 use workers::Workers;
 
 /// Why decoding ended before the MP3 was whole.
@@ -68,7 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => return trouble(&format!("the decoder cannot start: {error}")),
     };
     let last = match convert(&job, &link, workers) {
-        Ok(duration_ms) => Request::Done { duration_ms },
+        Ok(done) => done,
         Err(Stop::Failed(reason, detail)) => Request::Failed { reason, detail },
         Err(Stop::Memory) if memory.is_short() => return ExitCode::from(Exit::OutOfMemory.code()),
         // An allocation that fails while there is plenty met one of the fixed limits: the number of
@@ -100,8 +102,8 @@ fn trouble(detail: &str) -> ExitCode {
     ExitCode::from(Exit::Trouble.code())
 }
 
-/// Converts the whole video; milliseconds of sound.
-fn convert(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Stop> {
+/// Converts the whole video; what is then to be said.
+fn convert(job: &Job, link: &Shared, workers: Workers) -> Result<Request, Stop> {
     let converted = convert_linked(job, link, workers);
     // A reader that gets an error takes it for the end of the file; the pipe knows better.
     match link.fault() {
@@ -110,7 +112,7 @@ fn convert(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Stop> {
     }
 }
 
-fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Stop> {
+fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<Request, Stop> {
     libav::prepare().map_err(|error| Stop::trouble("libav does not start", error))?;
     let mut video = Video::new(link.clone(), job.length);
     let broken = claims::broken(&mut video);
@@ -127,24 +129,46 @@ fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<u64, Sto
     }
 }
 
-/// Decodes and encodes all that is wanted; milliseconds of sound.
+/// Decodes and encodes all that is wanted: in two walks where its loudness decides how.
 fn decode(
     job: &Job,
     link: &Shared,
-    mut workers: Workers,
+    workers: Workers,
     video: Video,
     broken: Option<&str>,
+) -> Result<Request, Stop> {
+    let (walk, length) = (Walk { job, link, broken, share: 0..100 }, video.length());
+    let Some(goal) = job.options.goal() else {
+        let duration_ms = encode(&walk, workers, video, None)?;
+        return Ok(Request::Done { duration_ms, loudness: None });
+    };
+    let mut meter = None::<Meter>;
+    Walk { share: 0..50, ..walk }.go(video, &mut |_, frame| match &mut meter {
+        Some(meter) => meter.push(frame),
+        None => meter.insert(Meter::open(frame)?).push(frame),
+    })?;
+    let loudness = meter.map_or(Ok(None), |meter| meter.finish(goal))?;
+    let second = Walk { share: 50..100, ..walk };
+    let gain = loudness.as_ref().map(loudness::factor);
+    let duration_ms = encode(&second, workers, Video::new(link.clone(), length), gain)?;
+    Ok(Request::Done { duration_ms, loudness })
+}
+
+/// Encodes one walk; milliseconds of sound.
+fn encode(
+    walk: &Walk<'_>,
+    mut workers: Workers,
+    video: Video,
+    gain: Option<f32>,
 ) -> Result<u64, Stop> {
-    let mut encoder = None;
-    walk(job, link, video, broken, &mut |sound, frame| {
-        let encoder = match &mut encoder {
-            Some(encoder) => encoder,
-            None => {
-                let mp3 = Mp3::new(link.clone(), sound.tag(&job.options));
-                encoder.insert(Encoder::open(job, mem::take(&mut workers), frame, mp3)?)
-            }
-        };
-        encoder.push(frame)
+    let mut encoder = None::<Encoder>;
+    walk.go(video, &mut |sound, frame| match &mut encoder {
+        Some(encoder) => encoder.push(frame),
+        None => {
+            let mp3 = Mp3::new(walk.link.clone(), sound.tag(&walk.job.options));
+            let workers = mem::take(&mut workers);
+            encoder.insert(Encoder::open(walk.job, workers, gain, frame, mp3)?).push(frame)
+        }
     })?;
     encoder.map_or(Ok(0), Encoder::finish)
 }

@@ -1,7 +1,7 @@
 //! How the process ends: its exit code, and one line that says why.
 
 use crate::work::Verdict;
-use domain::{Exit, Failure};
+use domain::{Exit, Failure, Loudness};
 use std::{fs, io::Write, path::Path, time::Duration};
 
 /// Used wrongly, as in sysexits(3).
@@ -22,11 +22,23 @@ impl Ending {
     }
 
     /// The MP3 is there.
-    pub(crate) fn succeeded(duration_ms: u64, length: u64, took: Duration) -> Self {
+    pub(crate) fn succeeded(
+        duration_ms: u64,
+        length: u64,
+        loudness: Option<&Loudness>,
+        took: Duration,
+    ) -> Self {
         let (seconds, took) = ((duration_ms + 500) / 1000, took.as_secs_f64());
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let loudness = loudness.map(|loudness| {
+            let Loudness { integrated_lufs, true_peak_dbtp, gain_db } = loudness;
+            format!(
+                ", {integrated_lufs} LUFS and {true_peak_dbtp} dBTP before a gain of {gain_db} dB"
+            )
+        });
         let line = format!(
-            "succeeded: {hours}:{minutes:02}:{seconds:02} of sound, {length} bytes, in {took:.1} s"
+            "succeeded: {hours}:{minutes:02}:{seconds:02} of sound, {length} bytes, in {took:.1} s{}",
+            loudness.unwrap_or_default()
         );
         Self::new(Exit::Done, line)
     }
@@ -96,7 +108,7 @@ mod tests {
         assert_eq!(Ending::of(&Verdict::Failed(slow)).code, 66);
         assert_eq!(Ending::of(&Verdict::Memory(String::new())).code, 76);
         assert_eq!(Ending::trouble("disk").code, 75);
-        let done = Ending::succeeded(3_723_999, 10, Duration::from_millis(1_250));
+        let done = Ending::succeeded(3_723_999, 10, None, Duration::from_millis(1_250));
         assert_eq!(done.line, "succeeded: 1:02:04 of sound, 10 bytes, in 1.2 s");
     }
 }

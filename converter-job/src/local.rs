@@ -82,13 +82,13 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         () = stop.cancelled() => return Ending::interrupted(),
     };
     match verdict {
-        Verdict::Converted { duration_ms, length } => {
+        Verdict::Converted { duration_ms, length, loudness } => {
             match keep(sink, part, &arguments.mp3).await {
                 Ok(()) => {
                     if arguments.progress.is_some() {
                         let _ = say(100, None);
                     }
-                    Ending::succeeded(duration_ms, length, began.elapsed())
+                    Ending::succeeded(duration_ms, length, loudness.as_ref(), began.elapsed())
                 }
                 Err(error) => Ending::trouble(format!("{}: {error}", arguments.mp3.display())),
             }

@@ -5,7 +5,7 @@
 //! and one that does not parse ends the decoder.
 
 use bytes::{Buf, BufMut, Bytes};
-use domain::{Options, Reason};
+use domain::{Decibels, Loudness, Options, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Bytes before a payload.
@@ -51,7 +51,7 @@ pub(crate) enum Request {
     /// Something worth a line in the log.
     Notice(String),
     /// The MP3 is whole.
-    Done { duration_ms: u64 },
+    Done { duration_ms: u64, loudness: Option<Loudness> },
     /// The video cannot be converted.
     Failed { reason: Reason, detail: String },
 }
@@ -135,8 +135,13 @@ impl Request {
                 frame.extend_from_slice(shortened(text).as_bytes());
                 b'n'
             }
-            Self::Done { duration_ms } => {
+            Self::Done { duration_ms, loudness } => {
                 frame.put_u64_le(*duration_ms);
+                if let Some(Loudness { integrated_lufs, true_peak_dbtp, gain_db }) = loudness {
+                    for level in [integrated_lufs, true_peak_dbtp, gain_db] {
+                        frame.put_f64_le((*level).into());
+                    }
+                }
                 b'd'
             }
             Self::Failed { reason, detail } => {
@@ -160,7 +165,7 @@ impl Request {
             b'p' => (9..=MAX_BLOCK + 8).contains(&length),
             b'%' => length == 9,
             b'n' => length <= MAX_DETAIL,
-            b'd' => length == 8,
+            b'd' => length == 8 || length == 32,
             b'f' => (1..=MAX_DETAIL + 1).contains(&length),
             _ => false,
         };
@@ -177,7 +182,10 @@ impl Request {
                 Self::Progress { percent, sound_ms: payload.get_u64_le() }
             }
             b'n' => Self::Notice(printable(&payload)),
-            b'd' => Self::Done { duration_ms: payload.get_u64_le() },
+            b'd' => Self::Done {
+                duration_ms: payload.get_u64_le(),
+                loudness: loudness(&mut payload).map_err(|_| Malformed { kind, length })?,
+            },
             _ => {
                 let place = usize::from(payload.get_u8());
                 let reason = *REASONS.get(place).ok_or(Malformed { kind, length })?;
@@ -196,6 +204,16 @@ impl Request {
     }
 }
 
+/// What follows the duration, if anything does.
+fn loudness(payload: &mut Bytes) -> Result<Option<Loudness>, domain::BadOption> {
+    if payload.is_empty() {
+        return Ok(None);
+    }
+    let mut level = || Decibels::try_from(payload.try_get_f64_le().unwrap_or(f64::NAN));
+    let (integrated_lufs, true_peak_dbtp, gain_db) = (level()?, level()?, level()?);
+    Ok(Some(Loudness { integrated_lufs, true_peak_dbtp, gain_db }))
+}
+
 /// As much of the text as a frame may carry.
 fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_DETAIL)]
@@ -209,69 +227,4 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn parse(frame: &[u8]) -> Result<Request, Malformed> {
-        let header = Header::parse(frame[..HEADER].try_into().unwrap())?;
-        Request::decode(header, Bytes::copy_from_slice(&frame[HEADER..]))
-    }
-
-    fn requests() -> impl Strategy<Value = Request> {
-        let block = || prop::collection::vec(any::<u8>(), 1..2000).prop_map(Bytes::from);
-        prop_oneof![
-            (any::<u64>(), 0..=u32::try_from(MAX_BLOCK).unwrap())
-                .prop_map(|(offset, length)| Request::Read { offset, length }),
-            block().prop_map(Request::Append),
-            (any::<u64>(), block()).prop_map(|(offset, bytes)| Request::Patch { offset, bytes }),
-            (0..=100_u8, any::<u64>())
-                .prop_map(|(percent, sound_ms)| Request::Progress { percent, sound_ms }),
-            "[a-z]{0,1024}".prop_map(Request::Notice),
-            any::<u64>().prop_map(|duration_ms| Request::Done { duration_ms }),
-            (prop::sample::select(&REASONS[..]), "[a-z]{0,1024}")
-                .prop_map(|(reason, detail)| Request::Failed { reason, detail }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_said_is_heard(request in requests()) {
-            prop_assert_eq!(parse(&request.encode()), Ok(request));
-        }
-
-        #[test]
-        fn no_bytes_panic_and_none_are_taken_beyond_the_limits(
-            kind: u8,
-            payload in prop::collection::vec(any::<u8>(), 0..4000),
-        ) {
-            let mut frame = Header::encode(kind, payload.len()).to_vec();
-            frame.extend(payload);
-            match parse(&frame) {
-                Ok(Request::Read { length, .. }) => prop_assert!(length as usize <= MAX_BLOCK),
-                Ok(Request::Progress { percent, .. }) => prop_assert!(percent <= 100),
-                Ok(Request::Failed { detail, .. }) => {
-                    prop_assert!(!detail.contains(char::is_control));
-                }
-                _ => {}
-            }
-        }
-
-        #[test]
-        fn a_header_never_promises_more_than_the_largest_payload(bytes: [u8; HEADER]) {
-            if let Ok(header) = Header::parse(bytes) {
-                prop_assert!(header.length <= MAX_PAYLOAD);
-            }
-        }
-    }
-
-    #[test]
-    fn a_detail_is_cut_between_characters() {
-        let detail = "é".repeat(MAX_DETAIL);
-        let failed = Request::Failed { reason: Reason::NotMedia, detail };
-        let Ok(Request::Failed { detail, .. }) = parse(&failed.encode()) else {
-            panic!("it does not parse")
-        };
-        assert_eq!(detail.len(), MAX_DETAIL);
-    }
-}
+mod tests;

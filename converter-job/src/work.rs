@@ -15,7 +15,7 @@ pub(crate) use source::Source;
 
 use crate::protocol::{Job, PATCHABLE, Request};
 use child::{Child, End};
-use domain::{Coding, Failure, Options, Reason};
+use domain::{Coding, Failure, Loudness, Options, Reason};
 use std::{cell::Cell, num::NonZero, thread::available_parallelism, time::Duration};
 use tokio::time::timeout;
 use window::Window;
@@ -63,6 +63,8 @@ pub(crate) enum Verdict {
         duration_ms: u64,
         /// Bytes.
         length: u64,
+        /// Where it was asked for.
+        loudness: Option<Loudness>,
     },
     /// The video's fault, or its length.
     Failed(Failure),
@@ -200,9 +202,10 @@ impl Work<'_> {
                     tracing::warn!(decoder.notice = text, "the decoder has something to say");
                 }
                 Request::Notice(_) => {}
-                Request::Done { duration_ms } => {
+                Request::Done { duration_ms, loudness } => {
                     self.allow(duration_ms)?;
-                    return Ok(Some(Verdict::Converted { duration_ms, length: self.written }));
+                    let length = self.written;
+                    return Ok(Some(Verdict::Converted { duration_ms, length, loudness }));
                 }
                 Request::Failed { reason, detail } => {
                     return Ok(Some(Verdict::Failed(Failure { reason, detail })));

@@ -107,7 +107,13 @@ mod tests {
         let mp3 = record.id.mp3(1);
         let file = PendingKind::Mp3 { mp3, conversion: record.id, claim: 1 };
         let blob = storage.create(file).await.unwrap().finish().await.unwrap();
-        let mp3 = Mp3 { id: mp3, length: blob.length, sha256: blob.sha256, duration_ms: 1 };
+        let mp3 = Mp3 {
+            id: mp3,
+            length: blob.length,
+            sha256: blob.sha256,
+            duration_ms: 1,
+            loudness: None,
+        };
         let change = Change::Succeed { claim: 1, mp3 };
         let record = storage.change(record.id, &change).await.unwrap();
         storage.forget(file).await.unwrap();

@@ -43,6 +43,28 @@ pub(crate) struct OptionsView {
     /// Seconds from the beginning; what comes after is left out.
     #[schema(minimum = 0, maximum = 43200, example = 90)]
     end: Option<f64>,
+    /// Makes it as loud as this by EBU R128, in LUFS: one gain, lower where the true peak forbids more.
+    #[schema(minimum = -70, maximum = -5, example = -16)]
+    loudness: Option<f64>,
+    /// The highest true peak that `loudness` may lead to, in dBTP; -1 where it is absent.
+    #[schema(minimum = -20, maximum = 0, example = -1)]
+    true_peak: Option<f64>,
+}
+
+/// What was measured of the sound, and the gain that it got.
+#[derive(ToSchema)]
+#[schema(as = Loudness)]
+#[expect(dead_code, reason = "it describes the API")]
+pub(crate) struct LoudnessView {
+    /// By EBU R128, before the gain.
+    #[schema(example = -23.4)]
+    integrated_lufs: f64,
+    /// Before the gain.
+    #[schema(example = -5.2)]
+    true_peak_dbtp: f64,
+    /// What was added to both.
+    #[schema(example = 4.2)]
+    gain_db: f64,
 }
 
 /// The names of presets: LAME's variable bit rates, and constant ones in kbit/s.
@@ -64,6 +86,9 @@ pub(crate) enum PresetName {
     V4,
     #[schema(rename = "128")]
     Cbr128,
+    /// One channel, 64 kbit/s, -16 LUFS.
+    #[schema(rename = "speech")]
+    Speech,
 }
 
 /// One channel; two, each for itself; two, together where that saves bits.

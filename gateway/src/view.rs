@@ -1,9 +1,9 @@
 //! Records as the API shows them. What is not here is nobody's business.
 
-use crate::options::OptionsView;
+use crate::options::{LoudnessView, OptionsView};
 use domain::{
-    Conversion, ConversionId, FileName, Mp3, Mp3Id, Options, Pace, Role, Setback, Sha256, State,
-    Video, VideoId,
+    Conversion, ConversionId, FileName, Loudness, Mp3, Mp3Id, Options, Pace, Role, Setback, Sha256,
+    State, Video, VideoId,
 };
 use headers::ETag;
 use jiff::Timestamp;
@@ -95,6 +95,9 @@ struct Mp3View {
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     sha256: Sha256,
     duration_ms: u64,
+    /// Null where no loudness was asked for, or there was none to be measured.
+    #[schema(value_type = Option<LoudnessView>)]
+    loudness: Option<Loudness>,
     /// When it is deleted; null means never.
     expires_at: Option<Timestamp>,
     url: String,
@@ -137,6 +140,7 @@ impl From<Conversion> for ConversionView {
             length: mp3.length,
             sha256: mp3.sha256,
             duration_ms: mp3.duration_ms,
+            loudness: mp3.loudness,
             expires_at: record.mp3_expires_at,
             url: format!("{}/mp3", location(record.id)),
         };

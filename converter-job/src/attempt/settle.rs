@@ -6,7 +6,7 @@ use super::{
     interrupted,
 };
 use crate::{ending::Ending, work::Verdict};
-use domain::{Change, Failure, Mp3};
+use domain::{Change, Failure, Loudness, Mp3};
 use std::time::Duration;
 use storage::{BlobWriter, Error};
 use tokio::time::timeout;
@@ -18,8 +18,8 @@ impl Attempt {
     /// Commits the end, and deletes what no record will name.
     pub(super) async fn settle(&self, stopped: Stopped, writer: BlobWriter) -> Ending {
         match stopped {
-            Stopped::Verdict(Verdict::Converted { duration_ms, length }) => {
-                self.succeed(writer, duration_ms, length).await
+            Stopped::Verdict(Verdict::Converted { duration_ms, length, loudness }) => {
+                self.succeed(writer, duration_ms, length, loudness).await
             }
             Stopped::Verdict(Verdict::Failed(failure)) => {
                 let ending = self.fail(failure).await;
@@ -41,7 +41,13 @@ impl Attempt {
         }
     }
 
-    async fn succeed(&self, writer: BlobWriter, duration_ms: u64, length: u64) -> Ending {
+    async fn succeed(
+        &self,
+        writer: BlobWriter,
+        duration_ms: u64,
+        length: u64,
+        loudness: Option<Loudness>,
+    ) -> Ending {
         let blob = match writer.finish().await {
             Ok(blob) if blob.length == length => blob,
             wrong => {
@@ -59,13 +65,15 @@ impl Attempt {
             length: blob.length,
             sha256: blob.sha256,
             duration_ms,
+            loudness: loudness.clone(),
         };
         let change = Change::Succeed { claim: self.record.claim, mp3 };
         match commit(&self.storage, self.record.id, &change).await {
             Committed::Yes => {
                 // Left behind, the marker tells the sweeper no more than the record does.
                 let _ = timeout(PATIENCE, self.storage.forget(self.file())).await;
-                Ending::succeeded(duration_ms, blob.length, self.began.elapsed())
+                let took = self.began.elapsed();
+                Ending::succeeded(duration_ms, blob.length, loudness.as_ref(), took)
             }
             Committed::Refused => {
                 self.delete().await;

@@ -1,10 +1,11 @@
-//! From decoded frames of any shape to an MP3 file.
+//! From frames of LAME's shape to an MP3 file.
 
 use super::{
     Stop,
-    lame::{self, Lame, Tuning},
+    lame::{Lame, Tuning},
+    loudness,
     mp3::Mp3,
-    resample::{Resampler, Shape},
+    resample::Shape,
     segments::Segments,
     workers::{Form, Workers},
 };
@@ -21,10 +22,11 @@ use ffmpeg_next::{
 /// Bytes gathered by the muxer.
 const BUFFER: usize = 64 << 10;
 
-/// Takes decoded frames, writes an MP3.
+/// Takes frames, writes an MP3.
 pub(super) struct Encoder {
-    resampler: Option<Resampler>,
     shape: Shape,
+    /// What samples are multiplied by.
+    gain: Option<f32>,
     lames: Lames,
     mp3: Mp3File,
     /// One plane for each channel: samples that do not fill a frame yet.
@@ -48,14 +50,16 @@ struct Mp3File {
 }
 
 impl Encoder {
-    /// An encoder that suits the first frame. However many workers it has, it gives the same bytes.
+    /// An encoder for frames that have the shape of the first. However many workers it has, it gives
+    /// the same bytes.
     pub(super) fn open(
         job: &Job,
         workers: Workers,
+        gain: Option<f32>,
         first: &frame::Audio,
         mp3: Mp3,
     ) -> Result<Self, Stop> {
-        let shape = lame::target(Shape::of(first), &job.options);
+        let shape = Shape::of(first);
         let tuning = Tuning::of(&job.options, job.serial);
         let lame = Lame::open(tuning, shape, 0)?;
         let (step, mp3) = (lame.step(), Mp3File::open(&lame, shape.rate, mp3)?);
@@ -68,41 +72,22 @@ impl Encoder {
         };
         let planes = usize::try_from(channels).unwrap_or(2);
         let waiting = vec![Vec::new(); planes];
-        Ok(Self { resampler: None, shape, lames, mp3, waiting, step, samples: 0 })
-    }
-
-    /// Encodes a frame. Its shape may differ from that of the frame before.
-    pub(super) fn push(&mut self, frame: &mut frame::Audio) -> Result<(), Stop> {
-        let shape = Shape::of(frame);
-        if self.resampler.as_ref().is_some_and(|resampler| *resampler.from() != shape) {
-            self.drain()?;
-        }
-        let mut resampler = match self.resampler.take() {
-            Some(resampler) => resampler,
-            None => Resampler::new(shape, self.shape)?,
-        };
-        resampler.convert(frame, |converted| self.take(converted))?;
-        self.resampler = Some(resampler);
-        Ok(())
-    }
-
-    /// Encodes what the resampler holds.
-    fn drain(&mut self) -> Result<(), Stop> {
-        match self.resampler.take() {
-            Some(resampler) => resampler.finish(|rest| self.take(rest)),
-            None => Ok(()),
-        }
+        Ok(Self { shape, gain, lames, mp3, waiting, step, samples: 0 })
     }
 
     /// Encodes as many whole frames as what waits and `frame` make.
-    fn take(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
+    pub(super) fn push(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
         let width = self.shape.format.bytes();
         let added = frame.samples() * width;
         if added == 0 {
             return Ok(());
         }
         for (index, plane) in self.waiting.iter_mut().enumerate() {
+            let before = plane.len();
             plane.extend_from_slice(frame.data(index).get(..added).ok_or(Stop::Memory)?);
+            if let Some(gain) = self.gain {
+                loudness::amplify(&mut plane[before..], gain);
+            }
         }
         let have = self.waiting.first().map_or(0, Vec::len) / width;
         let whole = have - have % self.step;
@@ -134,7 +119,6 @@ impl Encoder {
 
     /// Encodes the rest and completes the file; milliseconds of sound.
     pub(super) fn finish(mut self) -> Result<u64, Stop> {
-        self.drain()?;
         let rest = self.waiting.first().map_or(0, Vec::len) / self.shape.format.bytes();
         if rest > 0 {
             self.encode(rest)?;

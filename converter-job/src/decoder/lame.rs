@@ -39,7 +39,7 @@ impl Tuning {
     pub(super) fn of(options: &Options, serial: bool) -> Self {
         let coding = options.coding();
         let reservoir = serial || matches!(coding, Coding::Constant(256..));
-        Self { coding, apart: options.channels == Some(Channels::Stereo), reservoir }
+        Self { coding, apart: options.channels() == Some(Channels::Stereo), reservoir }
     }
 }
 
@@ -123,12 +123,14 @@ fn open(tuning: Tuning, shape: Shape) -> Result<encoder::audio::Encoder, Error> 
 pub(super) fn target(from: Shape, options: &Options) -> Shape {
     let nearest = || RATES.into_iter().min_by_key(|rate| rate.abs_diff(from.rate));
     let rate = options.sample_rate.map(SampleRate::hertz).or_else(nearest).unwrap_or(from.rate);
-    let mono = match options.channels {
+    let mono = match options.channels() {
         Some(channels) => channels == Channels::Mono,
         None => from.layout.channels() == 1,
     };
     let layout = if mono { ChannelLayout::MONO } else { ChannelLayout::STEREO };
     let format = match from.format {
+        // A gain takes more than 16 bits.
+        _ if options.goal().is_some() => Sample::F32(Planar),
         Sample::U8(_) | Sample::I16(_) => Sample::I16(Planar),
         Sample::F32(Packed | Planar) => Sample::F32(Planar),
         _ => Sample::I32(Planar),

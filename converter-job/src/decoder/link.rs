@@ -66,6 +66,11 @@ impl Shared {
         self.lock().room
     }
 
+    /// Forgets how far the video has been read.
+    pub(super) fn begin(&self) {
+        self.lock().reached = 0;
+    }
+
     /// Notes how far the video has been read.
     pub(super) fn reached(&self, end: u64) {
         let mut link = self.lock();

@@ -35,14 +35,14 @@ const ROOM: usize = 256;
 const REST: usize = 4096;
 
 /// Converts frames of one shape to another; of the same shape it does nothing.
-pub(super) struct Resampler {
+struct Resampler {
     from: Shape,
     to: Shape,
     filter: Option<resampling::Context>,
 }
 
 impl Resampler {
-    pub(super) fn new(from: Shape, to: Shape) -> Result<Self, Stop> {
+    fn new(from: Shape, to: Shape) -> Result<Self, Stop> {
         let same = from == to;
         let filter = || {
             let mut options = Dictionary::new();
@@ -61,12 +61,8 @@ impl Resampler {
         Ok(Self { from, to, filter: if same { None } else { Some(filter()?) } })
     }
 
-    pub(super) const fn from(&self) -> &Shape {
-        &self.from
-    }
-
     /// Converts a frame of shape `from` and gives the result to `take`.
-    pub(super) fn convert(
+    fn convert(
         &mut self,
         frame: &mut frame::Audio,
         take: impl FnOnce(&frame::Audio) -> Result<(), Stop>,
@@ -86,7 +82,7 @@ impl Resampler {
     }
 
     /// Gives to `take` what the filter still holds.
-    pub(super) fn finish(
+    fn finish(
         mut self,
         mut take: impl FnMut(&frame::Audio) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
@@ -101,6 +97,43 @@ impl Resampler {
             }
             take(&rest)?;
         }
+    }
+}
+
+/// Brings frames of whatever shapes into one.
+pub(super) struct Shaper {
+    to: Shape,
+    resampler: Option<Resampler>,
+}
+
+impl Shaper {
+    pub(super) const fn new(to: Shape) -> Self {
+        Self { to, resampler: None }
+    }
+
+    /// Gives a frame to `take` in the new shape. Its old one may differ from that of the frame before.
+    pub(super) fn push(
+        &mut self,
+        frame: &mut frame::Audio,
+        take: &mut impl FnMut(&frame::Audio) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let shape = Shape::of(frame);
+        let resampler = match self.resampler.take() {
+            Some(resampler) if resampler.from == shape => resampler,
+            before => {
+                before.map_or(Ok(()), |before| before.finish(&mut *take))?;
+                Resampler::new(shape, self.to)?
+            }
+        };
+        self.resampler.insert(resampler).convert(frame, take)
+    }
+
+    /// Gives to `take` what is still held.
+    pub(super) fn finish(
+        self,
+        take: &mut impl FnMut(&frame::Audio) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        self.resampler.map_or(Ok(()), |resampler| resampler.finish(take))
     }
 }
 

@@ -86,6 +86,16 @@ impl Video {
     }
 }
 
+/// An answer that is still to come would be taken for the next one's.
+impl Drop for Video {
+    fn drop(&mut self) {
+        if self.ahead.is_some() {
+            // A broken pipe shows in the link.
+            let _ = self.link.receive(LARGEST, &mut self.block);
+        }
+    }
+}
+
 impl Read for Video {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position >= self.length {

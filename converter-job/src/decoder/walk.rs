@@ -3,7 +3,9 @@
 use super::{
     Stop,
     cut::{self, Cut},
+    lame,
     link::Shared,
+    resample::{Shape, Shaper},
     sound::Sound,
     timeline::Timeline,
     video::Video,
@@ -11,37 +13,82 @@ use super::{
 use crate::protocol::{Job, Request};
 use domain::Reason;
 use ffmpeg_next::frame;
+use std::ops::Range;
 
-/// Gives the frames that are wanted to `take`, at least one, and tells how far it is.
-pub(super) fn walk(
-    job: &Job,
-    link: &Shared,
-    video: Video,
-    broken: Option<&str>,
-    take: &mut impl FnMut(&Sound, &mut frame::Audio) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let mut sound = Timeline::new(Sound::open(video, job, broken)?);
-    let (mut frame, mut cut) = (frame::Audio::empty(), Cut::of(&job.options));
-    let (mut told, mut taken) = (0, false);
-    loop {
-        if !sound.next(&mut frame)? {
-            judge(job, link, &sound, broken)?;
-            break;
+/// The first, the second or the only walk.
+pub(super) struct Walk<'a> {
+    pub(super) job: &'a Job,
+    pub(super) link: &'a Shared,
+    /// In what way the file ends before its own end says.
+    pub(super) broken: Option<&'a str>,
+    /// Of the hundred in which progress is told.
+    pub(super) share: Range<u8>,
+}
+
+impl Walk<'_> {
+    /// Gives the sound that is wanted to `take`, in the shape in which it is encoded: at least one
+    /// frame, each with the track that it is of.
+    pub(super) fn go(
+        &self,
+        video: Video,
+        take: &mut impl FnMut(&Sound, &frame::Audio) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let (job, mut shaper) = (self.job, None);
+        let mut sound = Timeline::new(Sound::open(video, job, self.broken)?);
+        // Neither a walk before nor a look at the end of the file is progress.
+        self.link.begin();
+        let (mut frame, mut cut, mut told) =
+            (frame::Audio::empty(), Cut::of(&job.options), self.share.start);
+        loop {
+            if !sound.next(&mut frame)? {
+                self.judge(&sound)?;
+                break;
+            }
+            // What lies behind the end that was asked for is nobody's business.
+            let Some(wanted) = cut.wanted(frame.samples(), frame.rate()) else { break };
+            if !wanted.is_empty() {
+                let mut part = cut::part(&mut frame, wanted)?;
+                let to = || Shaper::new(lame::target(Shape::of(&part), &job.options));
+                let mut take = |frame: &_| take(sound.sound(), frame);
+                shaper.get_or_insert_with(to).push(&mut part, &mut take)?;
+            }
+            self.tell(sound.sound(), &mut told);
         }
-        // What lies behind the end that was asked for is nobody's business.
-        let Some(wanted) = cut.wanted(frame.samples(), frame.rate()) else { break };
-        if !wanted.is_empty() {
-            taken = true;
-            take(sound.sound(), &mut cut::part(&mut frame, wanted)?)?;
-        }
-        let percent = sound.sound().percent(link.furthest(), job.length);
-        if percent > told {
-            told = percent;
-            let sound_ms = sound.sound().given_ms();
-            let _ = link.send(&Request::Progress { percent, sound_ms });
+        match shaper {
+            Some(shaper) => shaper.finish(&mut |frame: &_| take(sound.sound(), frame)),
+            None => Err(nothing(&sound, &cut)),
         }
     }
-    if taken { Ok(()) } else { Err(nothing(&sound, &cut)) }
+
+    /// Tells how far it is, where that is news.
+    fn tell(&self, sound: &Sound, told: &mut u8) {
+        let percent = u32::from(sound.percent(self.link.furthest(), self.job.length));
+        let share = percent * self.share.len() as u32 / 100;
+        let percent = self.share.start + u8::try_from(share).unwrap_or(0);
+        if percent > *told {
+            *told = percent;
+            // A broken pipe shows in the link.
+            let sound_ms = sound.given_ms();
+            let _ = self.link.send(&Request::Progress { percent, sound_ms });
+        }
+    }
+
+    /// What only the end shows: sound that is missing there, and time that was left out.
+    fn judge(&self, sound: &Timeline) -> Result<(), Stop> {
+        let missing = sound.shortfall();
+        if let (Some(missing), false) = (&missing, self.job.options.allow_truncated) {
+            return Err(Stop::failed(Reason::Truncated, missing));
+        }
+        let cut = self.broken.or(missing.as_deref());
+        let cut = cut.map(|how| format!("the file is cut off: {how}"));
+        let closed = Some(sound.closed_seconds()).filter(|seconds| *seconds > 0);
+        let closed = closed.map(|s| format!("{s} s of gaps in the timestamps were closed up"));
+        // Said by the last walk only.
+        for text in cut.into_iter().chain(closed).filter(|_| self.share.end == 100) {
+            let _ = self.link.send(&Request::Notice(text));
+        }
+        Ok(())
+    }
 }
 
 /// Why there was nothing to hand over.
@@ -53,20 +100,4 @@ fn nothing(sound: &Timeline, cut: &Cut) -> Stop {
     } else {
         Stop::failed(Reason::NotMedia, "no sound could be decoded")
     }
-}
-
-/// What only the end shows: sound that is missing there, and time that was left out.
-fn judge(job: &Job, link: &Shared, sound: &Timeline, broken: Option<&str>) -> Result<(), Stop> {
-    let missing = sound.shortfall();
-    if let (Some(missing), false) = (&missing, job.options.allow_truncated) {
-        return Err(Stop::failed(Reason::Truncated, missing));
-    }
-    let cut = broken.or(missing.as_deref()).map(|how| format!("the file is cut off: {how}"));
-    let closed = Some(sound.closed_seconds()).filter(|seconds| *seconds > 0);
-    let closed = closed.map(|s| format!("{s} s of gaps in the timestamps were closed up"));
-    for text in cut.into_iter().chain(closed) {
-        // A broken pipe shows in the link.
-        let _ = link.send(&Request::Notice(text));
-    }
-    Ok(())
 }

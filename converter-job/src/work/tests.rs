@@ -54,6 +54,9 @@ async fn what_breaks_the_rules_is_trouble() {
         // No MP3, more sound than there can be, more than the longest.
         say('d', 8, &number(1000)),
         append.clone() + &say('d', 8, &number(u64::MAX)),
+        // Half a loudness, and one that is no number.
+        append.clone() + &say('d', 16, &(number(1000) + &number(0))),
+        append.clone() + &say('d', 32, &(number(1000) + &number(u64::MAX).repeat(3))),
         // A read larger than any of ours, a reason that does not exist.
         say('r', 12, &(number(0) + "\\377\\377\\377\\377")),
         say('f', 1, "\\011"),

@@ -6,8 +6,8 @@ use crate::{
 };
 use bytes::Bytes;
 use domain::{
-    Cause, Change, Conversion, ConversionId, FileName, NewConversion, Options, PendingKind, Reason,
-    Role, State, Video, VideoId,
+    Cause, Change, Conversion, ConversionId, FileName, NewConversion, Options, PendingKind, Preset,
+    Reason, Role, State, Video, VideoId,
 };
 use jiff::Timestamp;
 use rustix::process::Signal;
@@ -154,6 +154,18 @@ async fn a_conversion_ends_with_its_mp3_in_the_record() {
     assert!(stage.storage.pending(9).await.unwrap().is_empty());
     let told = std::fs::read_to_string(stage.folder.path("termination-log")).unwrap();
     assert!(told.starts_with("converter-job: succeeded: "), "{told}");
+}
+
+#[tokio::test]
+async fn a_measured_loudness_is_in_the_record() {
+    let folder = Folder::new();
+    let video = std::fs::read(folder.long_sound("tone.flac", 1)).unwrap();
+    let speech = Options { preset: Preset::Speech, ..Options::default() };
+    let stage = Stage::asked(&video, speech).await;
+    assert_end(&end(stage.start(1, &[])), 0, "succeeded: 0:01:00");
+    let loudness = stage.record().await.mp3.unwrap().loudness.unwrap();
+    let [lufs, gain] = [loudness.integrated_lufs, loudness.gain_db].map(f64::from);
+    assert!((lufs + gain + 16.0).abs() < 0.02, "{loudness:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The decoder by itself: what it can reach, and how it ends when it is starved.
 
 use crate::{
-    material::{Folder, wav},
+    material::{Folder, ffmpeg, wav},
     program::{decoder_of, end, kill, local_at_work, pid_of, program, until},
 };
 use rustix::process::Signal;
@@ -22,9 +22,14 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn decoder(length: usize, memory_bytes: u64) -> Child {
+    decoder_with("", length, memory_bytes)
+}
+
+/// A decoder with more options, each with a comma behind it.
+fn decoder_with(options: &str, length: usize, memory_bytes: u64) -> Child {
     let mut child = program().arg("decode").env_clear().stdin(Stdio::piped()).spawn().unwrap();
     let job = format!(
-        "{{\"preset\":\"v2\",\"length\":{length},\"run_limit_seconds\":60,\
+        "{{{options}\"preset\":\"v2\",\"length\":{length},\"run_limit_seconds\":60,\
         \"memory_bytes\":{memory_bytes},\"threads\":1,\"serial\":false,\"allow_truncated\":false}}"
     );
     child.stdin.as_mut().unwrap().write_all(&frame(b'J', job.as_bytes())).unwrap();
@@ -33,8 +38,13 @@ fn decoder(length: usize, memory_bytes: u64) -> Child {
 
 /// Answers reads until the decoder is silent; the kinds of what else it said.
 fn serve(child: &mut Child, video: &[u8]) -> String {
+    said(child, video).into_iter().map(|(kind, _)| kind).collect()
+}
+
+/// Answers reads until the decoder is silent; the kinds and the first bytes of what else it said.
+fn said(child: &mut Child, video: &[u8]) -> Vec<(char, u8)> {
     let (mut answers, mut requests) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let (mut header, mut kinds) = ([0; 5], String::new());
+    let (mut header, mut said) = ([0; 5], Vec::new());
     while requests.read_exact(&mut header).is_ok() {
         let length = u32::from_le_bytes(header[1..].try_into().unwrap());
         let mut payload = vec![0; length as usize];
@@ -42,7 +52,7 @@ fn serve(child: &mut Child, video: &[u8]) -> String {
             break;
         }
         if header[0] != b'r' {
-            kinds.push(char::from(header[0]));
+            said.push((char::from(header[0]), payload.first().copied().unwrap_or(0)));
             continue;
         }
         let at = usize::try_from(u64::from_le_bytes(payload[..8].try_into().unwrap())).unwrap();
@@ -52,7 +62,7 @@ fn serve(child: &mut Child, video: &[u8]) -> String {
             break;
         }
     }
-    kinds
+    said
 }
 
 #[test]
@@ -62,6 +72,30 @@ fn the_mp3_comes_in_order_and_its_header_last() {
     let kinds = serve(&mut child, &video).replace('%', "");
     assert_eq!(end(child).code, Some(0));
     assert!(kinds.starts_with('a') && kinds.ends_with('d') && kinds.contains('p'), "{kinds}");
+}
+
+#[test]
+fn progress_over_two_walks_rises_once() {
+    let folder = Folder::new();
+    for (name, codec) in [
+        ("long.flac", "-c:a flac"),
+        // Of these only the bytes can be counted.
+        ("live.mkv", "-c:a flac -live 1"),
+        ("raw.aac", "-c:a aac -b:a 256k"),
+    ] {
+        let path = folder.path(name);
+        ffmpeg(&["-f", "lavfi", "-i", "anoisesrc=r=48000:d=60:a=0.3"], codec, &path);
+        let video = fs::read(&path).unwrap();
+        let mut child = decoder_with("\"loudness\":-16,", video.len(), 768 << 20);
+        let said = said(&mut child, &video);
+        assert_eq!(end(child).code, Some(0), "{name}");
+        let told: Vec<_> =
+            said.iter().filter(|(kind, _)| *kind == '%').map(|said| said.1).collect();
+        assert!(told.is_sorted(), "{name}: {told:?}");
+        for half in [5..45, 55..95] {
+            assert!(told.iter().any(|percent| half.contains(percent)), "{name}: {told:?}");
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod cut;
 mod decoder;
 mod gaps;
 mod local;
+mod loudness;
 mod material;
 mod matrix;
 mod mutated;

@@ -65,6 +65,18 @@ fn bit_rates_qualities_channels_and_sample_rates_are_those_of_ffmpeg() {
 }
 
 #[test]
+fn two_channels_are_encoded_together_or_each_for_itself() {
+    let folder = Folder::new();
+    let alike = folder.path("alike.wav");
+    ffmpeg(&["-f", "lavfi", "-i", "anoisesrc=r=48000:d=3:a=0.3"], "-ac 2", &alike);
+    let apart = ["--bit-rate=64", "--channels=stereo"];
+    must_sound_like(&folder, &alike, &apart, "-b:a 64k -joint_stereo 0 -reservoir 0");
+    let together = converted(&folder, &alike, &["--bit-rate=64", "--channels=joint"]);
+    assert!(together == converted(&folder, &alike, &["--bit-rate=64"]), "the default is another");
+    assert!(together != converted(&folder, &alike, &apart), "there is no difference");
+}
+
+#[test]
 fn surround_at_full_scale_becomes_stereo_and_mono_that_do_not_clip() {
     let folder = Folder::new();
     for (name, layout, channels) in
@@ -184,7 +196,7 @@ fn contradictions_are_wrong_use() {
     let video = folder.video("film.wav", 1, "-vn");
     for (options, words) in [
         (&["--bit-rate=64", "--quality=2"][..], "give one of the two"),
-        (&["--start=2", "--end=1"], "end is behind start"),
+        (&["--start=2", "--end=1"], "end has to come after start"),
         (&["--preset=320", "--sample-rate=22050"], "at most 160 kbit/s"),
     ] {
         let ended = local(&video, &folder.path("out.mp3"), options);

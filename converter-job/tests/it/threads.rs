@@ -14,6 +14,8 @@ use std::{
 const FRAME: usize = 1152;
 /// Frames that one thread encodes at a time.
 const SEGMENT: usize = 3000;
+/// Those in the first segment of each thread.
+const FIRST: usize = 1000;
 
 /// Noise that is loud for three seconds and quiet for three, in 16 bits: LAME remembers how loud it was.
 fn noise(folder: &Folder, rate: u32, channels: u16, length: usize) -> PathBuf {
@@ -88,6 +90,7 @@ fn any_number_of_threads_gives_the_same_bytes_whatever_the_options() {
         &["--bit-rate=32", "--channels=mono", "--sample-rate=11025"],
         &["--quality=9", "--channels=stereo"],
         &["--bit-rate=224", "--sample-rate=48000", "--start=0.5", "--end=165.25"],
+        &["--preset=speech", "--sample-rate=22050"],
         &["--bit-rate=256"],
     ] {
         must_be_the_same_with(&folder, &video, options, &["2", "3"]);
@@ -97,7 +100,8 @@ fn any_number_of_threads_gives_the_same_bytes_whatever_the_options() {
 #[test]
 fn no_length_falls_between_two_segments() {
     let folder = Folder::new();
-    let edges = [SEGMENT, SEGMENT + 1, SEGMENT + 4, SEGMENT + 5, 2 * SEGMENT + 4];
+    let edges =
+        [FIRST, FIRST + 1, FIRST + 3, FIRST + 4, FIRST + 5, 2 * FIRST + 4, 2 * FIRST + SEGMENT + 4];
     let near = edges.map(|frames| [frames * FRAME - 1, frames * FRAME, frames * FRAME + 1]);
     for length in [1, FRAME - 1, FRAME, FRAME + 1].into_iter().chain(near.into_iter().flatten()) {
         let video = noise(&folder, 44_100, 1, length);

@@ -80,7 +80,7 @@ async fn succeed(storage: &Storage, record: &Conversion) -> Conversion {
     let mut file = storage.create(kind).await.unwrap();
     file.append("sound".into()).await.unwrap();
     let blob = file.finish().await.unwrap();
-    let mp3 = Mp3 { id, length: blob.length, sha256: blob.sha256, duration_ms: 1 };
+    let mp3 = Mp3 { id, length: blob.length, sha256: blob.sha256, duration_ms: 1, loudness: None };
     storage.change(record.id, &Change::Succeed { claim, mp3 }).await.unwrap()
 }
 

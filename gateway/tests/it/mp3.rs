@@ -1,8 +1,9 @@
 //! MP3s go out whole, in part, or not at all.
 
 use crate::{http::Answer, stack::Stack};
-use domain::{Change, Conversion, Failure, Mp3, PendingKind, Reason};
+use domain::{Change, Conversion, Failure, Loudness, Mp3, PendingKind, Reason};
 use reqwest::Method;
+use serde_json::json;
 
 /// More than one step of the stream.
 const LENGTH: usize = 3_000_000;
@@ -26,7 +27,14 @@ pub(crate) async fn succeeded(stack: &Stack) -> (Conversion, Mp3) {
     let mut writer = stack.storage.create(file).await.unwrap();
     writer.append(sound().into()).await.unwrap();
     let blob = writer.finish().await.unwrap();
-    let mp3 = Mp3 { id: mp3, length: blob.length, sha256: blob.sha256, duration_ms: 1 };
+    let level = |level: f64| level.try_into().unwrap();
+    let loudness = Some(Loudness {
+        integrated_lufs: level(-23.4),
+        true_peak_dbtp: level(-5.25),
+        gain_db: level(4.0),
+    });
+    let (length, sha256) = (blob.length, blob.sha256);
+    let mp3 = Mp3 { id: mp3, length, sha256, duration_ms: 1, loudness };
     let change = Change::Succeed { claim: made.claim, mp3: mp3.clone() };
     (stack.storage.change(made.id, &change).await.unwrap(), mp3)
 }
@@ -42,6 +50,8 @@ async fn an_mp3_comes_whole_by_both_addresses() {
     let shown = stack.get("ada", &format!("/v1/conversions/{}", conversion.id)).await.json();
     assert_eq!(shown["mp3"]["url"], path(&conversion));
     assert_eq!(shown["mp3"]["sha256"], mp3.sha256.to_string());
+    let loudness = json!({"integrated_lufs": -23.4, "true_peak_dbtp": -5.25, "gain_db": 4});
+    assert_eq!(shown["mp3"]["loudness"], loudness);
     for path in [path(&conversion), format!("/download?fid={}", mp3.id)] {
         let answer = stack.get("ada", &path).await;
         assert_eq!((answer.status, answer.body == sound()), (200, true), "{path}");

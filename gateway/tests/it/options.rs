@@ -5,13 +5,13 @@ use domain::Options;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const SAID: &str =
-    "preset=v0&bit_rate=160&channels=mono&sample_rate=22050&track=eng&start=1.5&end=9";
+const SAID: &str = "preset=v0&bit_rate=160&channels=mono&sample_rate=22050&track=eng&start=1.5&end=9\
+    &loudness=-16.5&true_peak=-2";
 
 fn said() -> Value {
     json!({
         "preset": "v0", "bit_rate": 160, "channels": "mono", "sample_rate": 22050, "track": "eng",
-        "start": 1.5, "end": 9,
+        "start": 1.5, "end": 9, "loudness": -16.5, "true_peak": -2,
     })
 }
 
@@ -73,7 +73,9 @@ async fn what_will_not_do_is_refused_in_words() {
         ("sample_rate", json!(96_000), "sample_rate is one of 8000"),
         ("track", json!("en"), "three letters"),
         ("start", json!(-1), "start and end are seconds"),
-        ("end", json!(0), "end is behind start"),
+        ("end", json!(0), "end has to come after start"),
+        ("loudness", json!(0), "loudness is a number of LUFS"),
+        ("true_peak", json!(-1), "give loudness as well"),
         ("allow_truncated", json!("perhaps"), "true or false"),
     ] {
         let mut wish = json!({"video": video});

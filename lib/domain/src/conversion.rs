@@ -10,8 +10,8 @@ pub use change::{Applied, Change, Refused};
 pub use pace::Pace;
 
 use crate::{
-    BatchId, Cause, ConversionId, EventId, FileName, Lane, Mp3Id, Options, Reason, Role, Sha256,
-    TraceParent, UserName, Video, VideoId,
+    BatchId, Cause, ConversionId, EventId, FileName, Lane, Loudness, Mp3Id, Options, Reason, Role,
+    Sha256, TraceParent, UserName, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,9 @@ pub struct Mp3 {
     pub sha256: Sha256,
     /// Milliseconds of sound.
     pub duration_ms: u64,
+    /// What was measured and done where a loudness was asked for; none of silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Loudness>,
 }
 
 /// Why a conversion failed.

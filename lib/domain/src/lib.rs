@@ -25,8 +25,8 @@ pub use conversion::{
 pub use dispatching::Dispatching;
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};
 pub use options::{
-    BadOption, BitRate, Channels, Coding, Language, Moment, Options, Preset, Quality, SampleRate,
-    Track, UnknownPreset,
+    BadOption, BitRate, Channels, Coding, Dbtp, Decibels, Goal, Language, Loudness, Lufs, Moment,
+    Options, Preset, Quality, SampleRate, Track, UnknownPreset,
 };
 pub use outcome::{Cause, Exit, Reason};
 pub use pending::{Pending, PendingKind, Verdict, verdict};

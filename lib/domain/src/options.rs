@@ -7,10 +7,11 @@ mod number;
 mod preset;
 mod track;
 
-pub use number::{BitRate, Moment, Quality, SampleRate};
+pub use number::{BitRate, Dbtp, Decibels, Lufs, Moment, Quality, SampleRate};
 pub use preset::{Preset, UnknownPreset};
 pub use track::{Channels, Language, Track};
 
+use number::{DEFAULT_PEAK, OF_SPEECH};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 
@@ -18,7 +19,8 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct Options {
-    /// v0, v2, v4 (variable bit rate) or 320, 256, 192, 128 (kbit/s).
+    /// v0, v2, v4 (variable bit rate), 320, 256, 192, 128 (kbit/s) or speech (mono, 64 kbit/s, -16
+    /// LUFS).
     #[serde(default)]
     #[cfg_attr(feature = "clap", arg(short, long, default_value_t))]
     pub preset: Preset,
@@ -57,6 +59,34 @@ pub struct Options {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "SECONDS"))]
     pub end: Option<Moment>,
+    /// Make it as loud as this by EBU R128: -70 to -5 LUFS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "LUFS", allow_negative_numbers = true))]
+    pub loudness: Option<Lufs>,
+    /// The highest true peak that --loudness may lead to: -20 to 0 dBTP [default: -1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "DBTP", allow_negative_numbers = true))]
+    pub true_peak: Option<Dbtp>,
+}
+
+/// How loud an MP3 is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// Of all of it.
+    pub loudness: Lufs,
+    /// What no peak may pass, and wins.
+    pub true_peak: Dbtp,
+}
+
+/// What was measured of the sound that an MP3 was made from, and the gain that it got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loudness {
+    /// Integrated, by EBU R128.
+    pub integrated_lufs: Decibels,
+    /// The highest of all channels.
+    pub true_peak_dbtp: Decibels,
+    /// What was added to both.
+    pub gain_db: Decibels,
 }
 
 /// Why an option will not do, in one sentence that says what would.
@@ -82,7 +112,12 @@ impl Options {
             ));
         }
         if self.end.is_some_and(|end| end <= self.start.unwrap_or_default()) {
-            return Err(BadOption("end is behind start; both are seconds from the beginning"));
+            return Err(BadOption(
+                "end has to come after start; both are seconds from the beginning",
+            ));
+        }
+        if self.true_peak.is_some() && self.goal().is_none() {
+            return Err(BadOption("true_peak bounds what loudness does; give loudness as well"));
         }
         if let (Coding::Constant(kilobits), Some(rate)) = (self.coding(), self.sample_rate)
             && kilobits > rate.most_kilobits()
@@ -104,6 +139,17 @@ impl Options {
         }
     }
 
+    /// What is asked for or else the preset says of the channels.
+    pub fn channels(&self) -> Option<Channels> {
+        self.channels.or((self.preset == Preset::Speech).then_some(Channels::Mono))
+    }
+
+    /// How loud the MP3 is to be, where that is asked for or the preset says it.
+    pub fn goal(&self) -> Option<Goal> {
+        let loudness = self.loudness.or((self.preset == Preset::Speech).then_some(OF_SPEECH))?;
+        Some(Goal { loudness, true_peak: self.true_peak.unwrap_or(DEFAULT_PEAK) })
+    }
+
     /// What is said, by name and as text: for a query, a command line and names that follow from it.
     pub fn said(&self) -> impl Iterator<Item = (&'static str, String)> {
         fn text(option: &Option<impl fmt::Display>) -> Option<String> {
@@ -119,6 +165,8 @@ impl Options {
             track,
             start,
             end,
+            loudness,
+            true_peak,
         } = self;
         let all = [
             ("preset", Some(preset.to_string())),
@@ -130,6 +178,8 @@ impl Options {
             ("track", text(track)),
             ("start", text(start)),
             ("end", text(end)),
+            ("loudness", text(loudness)),
+            ("true_peak", text(true_peak)),
         ];
         all.into_iter().filter_map(|(name, text)| Some((name, text?)))
     }

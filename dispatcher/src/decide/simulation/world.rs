@@ -342,7 +342,8 @@ impl World {
             return self.end(at, Phase::Failed(Cause::Trouble("killed".to_owned())));
         }
         let id = pod.conversion.mp3(claim);
-        let mp3 = Mp3 { id, length: 1, sha256: Sha256::from([1; 32]), duration_ms: 1 };
+        let mp3 =
+            Mp3 { id, length: 1, sha256: Sha256::from([1; 32]), duration_ms: 1, loudness: None };
         match self.change(pod.conversion, &Change::Succeed { claim, mp3 }) {
             Ok(record) => self.must(record.claim == claim, || {
                 format!(

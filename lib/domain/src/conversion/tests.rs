@@ -26,7 +26,13 @@ fn queued() -> Conversion {
 }
 
 fn mp3(conversion: &Conversion, claim: u32) -> Mp3 {
-    Mp3 { id: conversion.id.mp3(claim), length: 1, sha256: Sha256::from([1; 32]), duration_ms: 1 }
+    Mp3 {
+        id: conversion.id.mp3(claim),
+        length: 1,
+        sha256: Sha256::from([1; 32]),
+        duration_ms: 1,
+        loudness: None,
+    }
 }
 
 fn after(conversion: &Conversion, changes: &[Change]) -> Conversion {
@@ -127,6 +133,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         length: 0,
         sha256: Sha256::from([0; 32]),
         duration_ms: 0,
+        loudness: None,
     };
     prop_oneof![
         Just(Change::Announced),

@@ -89,6 +89,27 @@ number! {
     "start and end are seconds from the beginning, as 90 or 12.5, up to 43200"
 }
 
+number! {
+    /// The loudness that is wanted, in LUFS.
+    Lufs in 100, |parts| (-7000..=-500).contains(&parts),
+    "loudness is a number of LUFS from -70 to -5, as -16"
+}
+number! {
+    /// The highest true peak that is wanted, in dBTP.
+    Dbtp in 100, |parts| (-2000..=0).contains(&parts),
+    "true_peak is a number of dBTP from -20 to 0, as -1"
+}
+number! {
+    /// A level or a gain, to the hundredth of a decibel.
+    Decibels in 100, |parts| (-30_000..=30_000).contains(&parts),
+    "decibels are a number from -300 to 300"
+}
+
+/// Leaves room for what coding adds to a peak.
+pub(super) const DEFAULT_PEAK: Dbtp = Dbtp(-100);
+/// As what is spoken is usually published.
+pub(super) const OF_SPEECH: Lufs = Lufs(-1600);
+
 impl BitRate {
     /// Kilobits a second.
     pub const fn kilobits(self) -> u16 {

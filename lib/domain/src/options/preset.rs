@@ -4,7 +4,8 @@ use super::Coding;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A named quality: `v0` to `v4` are LAME's variable bit rates, the numbers are constant kbit/s.
+/// A named quality: `v0` to `v4` are LAME's variable bit rates, the numbers are constant kbit/s,
+/// `speech` is for what is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Preset {
@@ -23,17 +24,27 @@ pub enum Preset {
     Cbr192,
     /// Constant 128 kbit/s.
     Cbr128,
+    /// One channel, constant 64 kbit/s, -16 LUFS.
+    Speech,
 }
 
 /// No preset has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no preset {0:?}; choose one of v0, v2, v4, 320, 256, 192, 128")]
+#[error("there is no preset {0:?}; choose one of v0, v2, v4, 320, 256, 192, 128, speech")]
 pub struct UnknownPreset(pub String);
 
 impl Preset {
     /// Every preset, best first.
-    pub const ALL: [Self; 7] =
-        [Self::V0, Self::Cbr320, Self::Cbr256, Self::V2, Self::Cbr192, Self::V4, Self::Cbr128];
+    pub const ALL: [Self; 8] = [
+        Self::V0,
+        Self::Cbr320,
+        Self::Cbr256,
+        Self::V2,
+        Self::Cbr192,
+        Self::V4,
+        Self::Cbr128,
+        Self::Speech,
+    ];
 
     /// The name that users type.
     pub const fn name(self) -> &'static str {
@@ -45,6 +56,7 @@ impl Preset {
             Self::Cbr256 => "256",
             Self::Cbr192 => "192",
             Self::Cbr128 => "128",
+            Self::Speech => "speech",
         }
     }
 
@@ -58,6 +70,7 @@ impl Preset {
             Self::Cbr256 => Coding::Constant(256),
             Self::Cbr192 => Coding::Constant(192),
             Self::Cbr128 => Coding::Constant(128),
+            Self::Speech => Coding::Constant(64),
         }
     }
 }

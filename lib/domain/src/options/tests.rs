@@ -48,6 +48,8 @@ fn what_will_not_do_says_what_would() {
         (json!({"track": 1.5}), "track is a number"),
         (json!({"start": -1}), "start and end are seconds"),
         (json!({"end": "inf"}), "start and end are seconds"),
+        (json!({"loudness": -4.99}), "loudness is a number of LUFS"),
+        (json!({"true_peak": 0.5}), "true_peak is a number of dBTP"),
         (json!({"end": "nan"}), "start and end are seconds"),
         (json!({"allow_truncated": "yes"}), "true or false"),
     ] {
@@ -60,10 +62,11 @@ fn what_will_not_do_says_what_would() {
 fn contradictions_are_refused() {
     for (wrong, sentence) in [
         (json!({"bit_rate": 64, "quality": 2}), "one of the two"),
-        (json!({"start": 2, "end": 2}), "end is behind start"),
-        (json!({"end": 0}), "end is behind start"),
+        (json!({"start": 2, "end": 2}), "end has to come after start"),
+        (json!({"end": 0}), "end has to come after start"),
         (json!({"bit_rate": 192, "sample_rate": 24000}), "160 kbit/s"),
         (json!({"preset": "128", "sample_rate": 8000}), "160 kbit/s"),
+        (json!({"true_peak": -1}), "give loudness as well"),
     ] {
         let told = read(wrong.clone()).unwrap().validate().unwrap_err().to_string();
         assert!(told.contains(sentence), "{wrong}: {told}");
@@ -73,9 +76,34 @@ fn contradictions_are_refused() {
         json!({"bit_rate": 160, "sample_rate": 24000}),
         json!({"preset": "320", "bit_rate": 64, "sample_rate": 8000}),
         json!({"start": 1.999, "end": 2}),
+        json!({"loudness": -16.5, "true_peak": 0}),
+        json!({"preset": "speech", "true_peak": -2, "sample_rate": 8000}),
     ] {
         assert_eq!(read(fine).unwrap().validate(), Ok(()));
     }
+}
+
+#[test]
+fn speech_is_one_channel_of_64_at_minus_16_unless_told_otherwise() {
+    let speech = read(json!({"preset": "speech"})).unwrap();
+    let goal = speech.goal().unwrap();
+    assert_eq!(
+        (goal.loudness.to_string(), goal.true_peak.to_string()),
+        ("-16".into(), "-1".into())
+    );
+    assert_eq!((speech.coding(), speech.channels()), (Coding::Constant(64), Some(Channels::Mono)));
+    let told = json!({
+        "preset": "speech", "quality": 4, "channels": "joint", "loudness": -20.25, "true_peak": -3,
+    });
+    let told = read(told).unwrap();
+    let goal = told.goal().unwrap();
+    assert_eq!(
+        (goal.loudness.to_string(), goal.true_peak.to_string()),
+        ("-20.25".into(), "-3".into())
+    );
+    assert_eq!((told.coding(), told.channels()), (Coding::Variable(4), Some(Channels::Joint)));
+    let plain = Options::default();
+    assert_eq!((plain.goal(), plain.channels()), (None, None));
 }
 
 #[test]
@@ -93,6 +121,8 @@ fn options() -> impl Strategy<Value = Options> {
     let channels = prop::sample::select(vec![Channels::Mono, Channels::Stereo, Channels::Joint]);
     let track = prop_oneof![(1..=32_u8).prop_map(|n| n.to_string()), "[a-zA-Z]{3}"];
     let some = prop::option::of::<BoxedStrategy<Moment>>;
+    let lufs = (-7000..=-500).prop_map(|parts| (f64::from(parts) / 100.0).try_into().unwrap());
+    let dbtp = (-2000..=0).prop_map(|parts| (f64::from(parts) / 100.0).try_into().unwrap());
     let moment =
         || (0..=43_200_000_u32).prop_map(|ms| (f64::from(ms) / 1000.0).try_into().unwrap());
     (
@@ -104,7 +134,7 @@ fn options() -> impl Strategy<Value = Options> {
         prop::option::of(hertz.prop_map(|rate| rate.try_into().unwrap())),
         prop::option::of(track.prop_map(|track| track.parse().unwrap())),
         some(moment().boxed()),
-        some(moment().boxed()),
+        (some(moment().boxed()), prop::option::of(lufs), prop::option::of(dbtp)),
     )
         .prop_map(
             |(
@@ -116,7 +146,7 @@ fn options() -> impl Strategy<Value = Options> {
                 sample_rate,
                 track,
                 start,
-                end,
+                (end, loudness, true_peak),
             )| {
                 Options {
                     preset,
@@ -128,6 +158,8 @@ fn options() -> impl Strategy<Value = Options> {
                     track,
                     start,
                     end,
+                    loudness,
+                    true_peak,
                 }
             },
         )

@@ -145,6 +145,7 @@ pub(crate) fn success(id: ConversionId, claim: u32) -> Change {
         length: 4711,
         sha256: Sha256::from([1; 32]),
         duration_ms: 60_000,
+        loudness: None,
     };
     Change::Succeed { claim, mp3 }
 }
