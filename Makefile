@@ -49,8 +49,8 @@ fmt: ## Format the code
 
 lint: ## Formatting, clippy and documentation, as CI does
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	PKG_CONFIG_PATH="$$(converter-job/ffmpeg/build)" cargo clippy --workspace --all-targets -- -D warnings
+	PKG_CONFIG_PATH="$$(converter-job/ffmpeg/build)" RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 deny: ## Licences, sources and banned crates; unused dependencies
 	@scripts/deny
