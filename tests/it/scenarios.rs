@@ -90,7 +90,7 @@ scenarios! {
     faults::the_power_is_cut_twenty_times, only: Some(Which::Embedded);
     jobs::jobs_and_pods_are_deleted, only: Some(Which::Cluster), soak: true;
     jobs::memory_runs_out, only: Some(Which::Cluster),
-        settings: Settings { memory_mib: 16, ..USUAL };
+        settings: Settings { memory_mib: 10, ..USUAL };
     jobs::a_stopped_attempt_goes_on_after_the_sweeper, only: Some(Which::Cluster), soak: true;
     jobs::an_image_cannot_be_pulled, only: Some(Which::Cluster),
         settings: Settings { image: Some("localhost/no-such-image:1"), pending_limit_seconds: 4, ..USUAL };
