@@ -47,7 +47,8 @@ pub(super) async fn runners_and_decoders_are_killed(stack: &mut Stack) -> Result
     let killed = Cell::new(0);
     let killing = async {
         while killed.get() < 20 {
-            pause(Duration::from_millis(chance.random_range(0..300))).await;
+            // A runner lives for less than a tenth of a second.
+            pause(Duration::from_millis(chance.random_range(0..50))).await;
             let runners = with_environment(&entry, "attempt");
             let decoders: Vec<_> = runners.iter().flat_map(|id| children_of(*id)).collect();
             let victims = if chance.random() { decoders } else { runners };
