@@ -115,8 +115,9 @@ fn convert(job: &Job, link: &Shared, workers: Workers) -> Result<Request, Stop> 
 fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<Request, Stop> {
     libav::prepare().map_err(|error| Stop::trouble("libav does not start", error))?;
     let mut video = Video::new(link.clone(), job.length);
-    let broken = claims::broken(&mut video);
+    // First, since the other begins with the same bytes.
     let foreign = claims::foreign(&mut video);
+    let broken = claims::broken(&mut video);
     match (decode(job, link, workers, video, broken.as_deref()), broken) {
         (Err(Stop::Failed(Reason::NotMedia, detail)), Some(how)) => Err(Stop::failed(
             Reason::Truncated,

@@ -33,24 +33,20 @@ const MAKER: &str = concat!("audio-converter ", env!("CARGO_PKG_VERSION"));
 
 /// The tag for a video's sound. What does not fit is left out: first the cover, then the chapters.
 pub(super) fn of(input: &Input, track: usize, options: &Options) -> Vec<u8> {
-    let mut tag = texts(input, track);
     let chapters = chapters(wanted(libav::chapters(input), options));
-    let cover = libav::cover(input).and_then(picture);
-    for (with_chapters, with_cover) in [(true, true), (true, false), (false, false)] {
-        let mut tag = tag.clone();
-        if with_chapters {
-            tag.extend(chapters.iter().cloned());
+    let cover = libav::cover(input).and_then(picture).map(Frame::from);
+    // Texts are of bounded length and always fit.
+    let mut tag = texts(input, track);
+    let mut fitting = encode(&tag);
+    for more in [chapters, cover.into_iter().collect()] {
+        tag.extend(more);
+        let bytes = encode(&tag);
+        if bytes.len() > LARGEST {
+            break;
         }
-        if with_cover {
-            tag.extend(cover.iter().cloned().map(Frame::from));
-        }
-        match encode(&tag) {
-            bytes if bytes.len() <= LARGEST => return bytes,
-            _ => {}
-        }
+        fitting = bytes;
     }
-    tag.remove("COMM");
-    encode(&tag)
+    fitting
 }
 
 fn encode(tag: &Tag) -> Vec<u8> {
