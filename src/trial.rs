@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// A file or a folder for the MP3 [default: beside the video, under a free name].
     #[arg(short, long, value_name = "OUT")]
     out: Option<PathBuf>,
-    /// v0, v2, v4 (variable bit rate), 320, 256, 192, 128 (kbit/s) or speech.
+    /// v0, v2, v4 (variable bit rate), 320, 256, 192, 128 (kbit/s), speech or copy.
     #[arg(short, long, default_value_t)]
     preset: Preset,
     #[command(flatten)]

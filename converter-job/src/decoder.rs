@@ -6,15 +6,19 @@
 
 mod claims;
 mod confine;
+mod copy;
 mod cut;
 mod encode;
 mod gaps;
+mod header;
 mod lame;
+mod layer3;
 mod libav;
 mod limits;
 mod link;
 mod loudness;
 mod mp3;
+mod packets;
 mod resample;
 mod segments;
 mod sound;
@@ -27,12 +31,13 @@ mod workers;
 
 use crate::protocol::{Job, Request};
 use confine::Memory;
-use domain::{Exit, Reason};
+use domain::{Exit, Preset, Reason};
 use encode::Encoder;
 use ffmpeg_next::{Error, error::ENOMEM};
 use link::Shared;
 use loudness::Meter;
 use mp3::Mp3;
+use packets::Packets;
 use std::{io, mem, process::ExitCode};
 use video::Video;
 use walk::Walk;
@@ -130,7 +135,7 @@ fn convert_linked(job: &Job, link: &Shared, workers: Workers) -> Result<Request,
     }
 }
 
-/// Decodes and encodes all that is wanted: in two walks where its loudness decides how.
+/// Copies, or decodes and encodes, all that is wanted: in two walks where its loudness decides how.
 fn decode(
     job: &Job,
     link: &Shared,
@@ -139,19 +144,25 @@ fn decode(
     broken: Option<&str>,
 ) -> Result<Request, Stop> {
     let (walk, length) = (Walk { job, link, broken, share: 0..100 }, video.length());
+    let packets = walk.open(video)?;
     let Some(goal) = job.options.goal() else {
-        let duration_ms = encode(&walk, workers, video, None)?;
+        let duration_ms = if job.options.preset == Preset::Copy && copy::suits(&packets)? {
+            copy::copy(&walk, packets)?
+        } else {
+            encode(&walk, workers, packets, None)?
+        };
         return Ok(Request::Done { duration_ms, loudness: None });
     };
     let mut meter = None::<Meter>;
-    Walk { share: 0..50, ..walk }.go(video, &mut |_, frame| match &mut meter {
+    Walk { share: 0..50, ..walk }.go(packets, &mut |_, frame| match &mut meter {
         Some(meter) => meter.push(frame),
         None => meter.insert(Meter::open(frame)?).push(frame),
     })?;
     let loudness = meter.map_or(Ok(None), |meter| meter.finish(goal))?;
     let second = Walk { share: 50..100, ..walk };
     let gain = loudness.as_ref().map(loudness::factor);
-    let duration_ms = encode(&second, workers, Video::new(link.clone(), length), gain)?;
+    let packets = second.open(Video::new(link.clone(), length))?;
+    let duration_ms = encode(&second, workers, packets, gain)?;
     Ok(Request::Done { duration_ms, loudness })
 }
 
@@ -159,14 +170,14 @@ fn decode(
 fn encode(
     walk: &Walk<'_>,
     mut workers: Workers,
-    video: Video,
+    packets: Packets,
     gain: Option<f32>,
 ) -> Result<u64, Stop> {
     let mut encoder = None::<Encoder>;
-    walk.go(video, &mut |sound, frame| match &mut encoder {
+    walk.go(packets, &mut |sound, frame| match &mut encoder {
         Some(encoder) => encoder.push(frame),
         None => {
-            let mp3 = Mp3::new(walk.link.clone(), sound.tag(&walk.job.options));
+            let mp3 = Mp3::new(walk.link.clone(), sound.packets().tag(&walk.job.options));
             let workers = mem::take(&mut workers);
             encoder.insert(Encoder::open(walk.job, workers, gain, frame, mp3)?).push(frame)
         }

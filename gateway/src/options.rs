@@ -89,6 +89,9 @@ pub(crate) enum PresetName {
     /// One channel, 64 kbit/s, -16 LUFS.
     #[schema(rename = "speech")]
     Speech,
+    /// MP3 as it is, other sound as v2.
+    #[schema(rename = "copy")]
+    Copy,
 }
 
 /// One channel; two, each for itself; two, together where that saves bits.

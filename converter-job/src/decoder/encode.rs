@@ -2,7 +2,9 @@
 
 use super::{
     Stop,
-    lame::{Lame, Tuning},
+    header::Silence,
+    lame::{DELAY, Lame, Tuning},
+    layer3::Frame,
     loudness,
     mp3::Mp3,
     resample::Shape,
@@ -10,17 +12,7 @@ use super::{
     workers::{Form, Workers},
 };
 use crate::protocol::Job;
-use ffmpeg_next::{
-    Dictionary, Packet, Rational,
-    format::{
-        self,
-        context::{Output, StreamIo},
-    },
-    frame,
-};
-
-/// Bytes gathered by the muxer.
-const BUFFER: usize = 64 << 10;
+use ffmpeg_next::{Packet, frame};
 
 /// Takes frames, writes an MP3.
 pub(super) struct Encoder {
@@ -28,7 +20,7 @@ pub(super) struct Encoder {
     /// What samples are multiplied by.
     gain: Option<f32>,
     lames: Lames,
-    mp3: Mp3File,
+    mp3: Mp3,
     /// One plane for each channel: samples that do not fill a frame yet.
     waiting: Vec<Vec<u8>>,
     /// Samples in one MP3 frame.
@@ -41,12 +33,6 @@ pub(super) struct Encoder {
 enum Lames {
     One(Box<Lame>),
     Several(Segments),
-}
-
-/// The file that the packets go into.
-struct Mp3File {
-    output: Output,
-    rate: u32,
 }
 
 impl Encoder {
@@ -62,7 +48,7 @@ impl Encoder {
         let shape = Shape::of(first);
         let tuning = Tuning::of(&job.options, job.serial);
         let lame = Lame::open(tuning, shape, 0)?;
-        let (step, mp3) = (lame.step(), Mp3File::open(&lame, shape.rate, mp3)?);
+        let step = lame.step();
         let Shape { format, rate, .. } = shape;
         let channels = shape.layout.channels();
         let lames = if workers.is_empty() {
@@ -106,13 +92,13 @@ impl Encoder {
             Lames::One(lame) => {
                 for start in (0..count).step_by(self.step) {
                     lame.encode(waiting, start..count.min(start + self.step))?;
-                    mp3.write_all(lame)?;
+                    write_all(lame, mp3)?;
                 }
                 Ok(())
             }
             Lames::Several(segments) => {
                 let bytes = 0..count * self.shape.format.bytes();
-                segments.push(waiting, bytes, &mut |packet| mp3.write(packet))
+                segments.push(waiting, bytes, &mut |packet| write(&packet, mp3))
             }
         }
     }
@@ -127,50 +113,29 @@ impl Encoder {
         match lames {
             Lames::One(mut lame) => {
                 lame.end()?;
-                mp3.write_all(&mut lame)?;
+                write_all(&mut lame, &mut mp3)?;
             }
-            Lames::Several(segments) => segments.finish(&mut |packet| mp3.write(packet))?,
+            Lames::Several(segments) => segments.finish(&mut |packet| write(&packet, &mut mp3))?,
         }
-        mp3.finish()?;
+        mp3.finish(|all| {
+            Some(Silence { delay: DELAY, padding: all.saturating_sub(DELAY + samples) })
+        })?;
         Ok(samples * 1000 / u64::from(self.shape.rate))
     }
 }
 
-impl Mp3File {
-    fn open(lame: &Lame, rate: u32, mp3: Mp3) -> Result<Self, Stop> {
-        let trouble = |error| Stop::trouble("the MP3 cannot be begun", error);
-        let io = StreamIo::from_write_seek_with_capacity(mp3, BUFFER).map_err(trouble)?;
-        let mut output = format::output_to_stream(io, None, Some("mp3")).map_err(trouble)?;
-        let mut stream = output.add_stream_with(lame.encoder()).map_err(trouble)?;
-        stream.set_time_base(Rational::new(1, rate.cast_signed()));
-        // By default every packet would be passed on by itself, and a tag begun.
-        let mut options = Dictionary::new();
-        options.set("id3v2_version", "0");
-        options.set("flush_packets", "0");
-        output.write_header_with(options).map_err(trouble)?;
-        Ok(Self { output, rate })
+/// Writes the packets that are ready.
+fn write_all(lame: &mut Lame, mp3: &mut Mp3) -> Result<(), Stop> {
+    while let Some(packet) = lame.packet()? {
+        write(&packet, mp3)?;
     }
+    Ok(())
+}
 
-    /// Writes the packets that are ready.
-    fn write_all(&mut self, lame: &mut Lame) -> Result<(), Stop> {
-        while let Some(packet) = lame.packet()? {
-            self.write(packet)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, mut packet: Packet) -> Result<(), Stop> {
-        let base = Rational::new(1, self.rate.cast_signed());
-        let to = self.output.stream(0).map_or(base, |stream| stream.time_base());
-        packet.set_stream(0);
-        packet.rescale_ts(base, to);
-        let written = packet.write(&mut self.output);
-        written.map(drop).map_err(|error| Stop::trouble("the MP3 cannot be written", error))
-    }
-
-    fn finish(mut self) -> Result<(), Stop> {
-        let ended = self.output.write_trailer();
-        // Dropping the output sends the last bytes; an error there shows in the link.
-        ended.map_err(|error| Stop::trouble("the MP3 cannot be completed", error))
-    }
+/// Writes a packet: LAME makes one of each frame.
+fn write(packet: &Packet, mp3: &mut Mp3) -> Result<(), Stop> {
+    let bytes = packet.data().unwrap_or_default();
+    let frame = Frame::at(bytes).filter(|frame| frame.length() == bytes.len());
+    let frame = frame.ok_or_else(|| Stop::Trouble("LAME made no frame".to_owned()))?;
+    mp3.push(frame, bytes)
 }

@@ -17,6 +17,8 @@ use std::ops::Range;
 
 /// Sample rates that MP3 has, in the order in which equally near ones win.
 const RATES: [u32; 9] = [44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000];
+/// Samples that LAME puts before the sound.
+pub(super) const DELAY: u64 = 576;
 /// libavutil's unit of quality.
 const QUALITY_UNIT: usize = 118;
 
@@ -58,10 +60,6 @@ impl Lame {
         let encoder =
             encoder.map_err(|error| Stop::trouble("the encoder cannot be opened", error))?;
         Ok(Self { encoder, shape, samples: from })
-    }
-
-    pub(super) fn encoder(&self) -> &encoder::audio::Encoder {
-        &self.encoder
     }
 
     /// Samples in one MP3 frame.

@@ -17,7 +17,8 @@ use super::{
 };
 use domain::{Language, Reason};
 use ffmpeg_next::{
-    Dictionary, Error,
+    Dictionary, Error, Packet,
+    codec::packet::Ref,
     error::{EINVAL, ENOMEM},
     ffi,
     format::context::{Input, StreamIo},
@@ -190,6 +191,12 @@ pub(super) fn tells_duration(input: &Input) -> bool {
     use ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE;
     // SAFETY: the context is open.
     unsafe { (*input.as_ptr()).duration_estimation_method != AVFMT_DURATION_FROM_BITRATE }
+}
+
+/// Whether a packet lies outside of what its container wants played.
+pub(super) fn is_outside(packet: &Packet) -> bool {
+    // SAFETY: the packet is borrowed, and its flags are a number.
+    unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
 }
 
 /// When the first of all its streams begins, in microseconds.

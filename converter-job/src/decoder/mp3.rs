@@ -1,10 +1,14 @@
-//! The MP3 as something that writes and seeks: its bytes go to the attempt as they come, and its
-//! header is patched at the end, when the numbers in it are known. Whoever writes sees nothing of the
-//! tag that goes before.
+//! The MP3 on its way to the attempt: a tag, the header, and frame after frame as they come. The header
+//! is filled in at the end, when the numbers in it are known.
 
-use super::link::Shared;
+use super::{
+    Stop,
+    header::{Header, Silence},
+    layer3::Frame,
+    link::Shared,
+};
 use crate::protocol::Request;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::{io, mem};
 
 /// Bytes gathered before they are sent; an MP3 makes about 24 KiB for each second of sound.
 const BATCH: usize = 64 << 10;
@@ -12,69 +16,58 @@ const BATCH: usize = 64 << 10;
 /// Writes the MP3 through the link.
 pub(super) struct Mp3 {
     link: Shared,
+    /// Bytes of the tag.
+    tag: usize,
     batch: Vec<u8>,
-    /// Bytes of the tag before.
-    tag: u64,
-    position: u64,
-    /// Bytes behind the tag, those in `batch` included.
-    length: u64,
+    header: Option<Header>,
 }
 
 impl Mp3 {
-    pub(super) fn new(link: Shared, tag: Vec<u8>) -> Self {
-        Self { link, tag: tag.len() as u64, batch: tag, position: 0, length: 0 }
+    pub(super) const fn new(link: Shared, tag: Vec<u8>) -> Self {
+        Self { link, tag: tag.len(), batch: tag, header: None }
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = &bytes[..bytes.len().min(BATCH)];
-        self.batch.extend_from_slice(taken);
-        self.length += taken.len() as u64;
-        if self.batch.len() >= BATCH {
-            self.flush()?;
-        }
-        Ok(taken.len())
-    }
-
-    fn patch(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.flush()?;
-        let room = usize::try_from(self.length - self.position).unwrap_or(BATCH);
-        let taken = &bytes[..bytes.len().min(room).min(BATCH)];
-        let bytes = taken.to_vec().into();
-        self.link.send(&Request::Patch { offset: self.tag + self.position, bytes })?;
-        Ok(taken.len())
-    }
-}
-
-impl Write for Mp3 {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        let taken =
-            if self.position < self.length { self.patch(bytes)? } else { self.append(bytes)? };
-        self.position += taken as u64;
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.batch.is_empty() {
+    /// Takes the next frame.
+    pub(super) fn push(&mut self, frame: Frame, bytes: &[u8]) -> Result<(), Stop> {
+        let header = match &mut self.header {
+            Some(header) => header,
+            None => {
+                let header = self.header.insert(Header::of(frame));
+                self.batch.resize(self.tag + header.length(), 0);
+                header
+            }
+        };
+        header.push(frame, bytes);
+        self.batch.extend_from_slice(bytes);
+        if self.batch.len() < BATCH {
             return Ok(());
         }
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(2 * BATCH));
+        self.send().map_err(broken)
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let batch = mem::replace(&mut self.batch, Vec::with_capacity(2 * BATCH));
         self.link.send(&Request::Append(batch.into()))
+    }
+
+    /// Completes the file. `silence` tells from the samples in all frames which of them are none of
+    /// the sound.
+    pub(super) fn finish(
+        mut self,
+        silence: impl FnOnce(u64) -> Option<Silence>,
+    ) -> Result<(), Stop> {
+        let Some(header) = self.header.take() else {
+            return Err(Stop::Trouble("the MP3 has no frames".to_owned()));
+        };
+        if !self.batch.is_empty() {
+            self.send().map_err(broken)?;
+        }
+        let bytes = header.encode(silence(header.samples())).into();
+        self.link.send(&Request::Patch { offset: self.tag as u64, bytes }).map_err(broken)
     }
 }
 
-impl Seek for Mp3 {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-        };
-        // A gap would have to be filled with zeros; the muxer never makes one.
-        let within = position.filter(|position| *position <= self.length);
-        self.position = within.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(self.position)
-    }
+/// The link knows more about it.
+fn broken(error: io::Error) -> Stop {
+    Stop::Trouble(error.to_string())
 }

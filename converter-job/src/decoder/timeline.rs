@@ -3,7 +3,6 @@
 use super::{
     Stop,
     gaps::Gaps,
-    limits,
     resample::{Shape, empty},
     sound::Sound,
 };
@@ -23,7 +22,7 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn new(sound: Sound) -> Self {
-        let gaps = Gaps::new(sound.start());
+        let gaps = Gaps::new(sound.packets().start());
         Self { sound, gaps, silence: 0, waiting: None }
     }
 
@@ -58,9 +57,7 @@ impl Timeline {
 
     /// At the end: how much of what the file declared has not come.
     pub(super) fn shortfall(&self) -> Option<String> {
-        let short = self.sound.declared_end()?.saturating_sub(self.gaps.end());
-        let ms = short / 1_000_000;
-        (short > limits::SHORTFALL).then(|| format!("{ms} ms of its sound are missing at the end"))
+        self.sound.packets().shortfall(self.gaps.end())
     }
 
     /// Seconds of gaps that were not filled.

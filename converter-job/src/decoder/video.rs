@@ -6,7 +6,8 @@
 use super::link::Shared;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// The first block after a jump. Interleaved files jump over their pictures all the time.
+/// The first block after a jump. Interleaved files jump over their pictures all the time: what lies
+/// between is read along only where it is no more than this.
 const SMALLEST: u32 = 64 << 10;
 /// The largest block, reached by reading on in order: a round trip for each costs nothing then.
 const LARGEST: u32 = 512 << 10;
@@ -65,7 +66,7 @@ impl Video {
     }
 
     fn fetch(&mut self) -> io::Result<()> {
-        let near = (self.start..=self.end() + u64::from(self.step)).contains(&self.position);
+        let near = (self.start..=self.end() + u64::from(SMALLEST)).contains(&self.position);
         self.step = if near { (self.step * 2).min(LARGEST) } else { SMALLEST };
         if let Some(start) = self.ahead.take() {
             self.start = start;

@@ -5,6 +5,7 @@ use super::{
     cut::{self, Cut},
     lame,
     link::Shared,
+    packets::Packets,
     resample::{Shape, Shaper},
     sound::Sound,
     timeline::Timeline,
@@ -26,22 +27,29 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Opens the track that is wanted.
+    pub(super) fn open(&self, video: Video) -> Result<Packets, Stop> {
+        let packets = Packets::open(video, self.job, self.broken)?;
+        // Neither a walk before nor a look at the end of the file is progress.
+        self.link.begin();
+        Ok(packets)
+    }
+
     /// Gives the sound that is wanted to `take`, in the shape in which it is encoded: at least one
     /// frame, each with the track that it is of.
     pub(super) fn go(
         &self,
-        video: Video,
+        packets: Packets,
         take: &mut impl FnMut(&Sound, &frame::Audio) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
         let (job, mut shaper) = (self.job, None);
-        let mut sound = Timeline::new(Sound::open(video, job, self.broken)?);
-        // Neither a walk before nor a look at the end of the file is progress.
-        self.link.begin();
+        let mut sound = Timeline::new(Sound::of(packets)?);
         let (mut frame, mut cut, mut told) =
             (frame::Audio::empty(), Cut::of(&job.options), self.share.start);
         loop {
             if !sound.next(&mut frame)? {
-                self.judge(&sound)?;
+                self.judge(sound.shortfall().as_deref())?;
+                self.tell_closed(sound.closed_seconds());
                 break;
             }
             // What lies behind the end that was asked for is nobody's business.
@@ -52,7 +60,7 @@ impl Walk<'_> {
                 let mut take = |frame: &_| take(sound.sound(), frame);
                 shaper.get_or_insert_with(to).push(&mut part, &mut take)?;
             }
-            self.tell(sound.sound(), &mut told);
+            self.tell(sound.sound().packets(), sound.sound().given_ms(), &mut told);
         }
         match shaper {
             Some(shaper) => shaper.finish(&mut |frame: &_| take(sound.sound(), frame)),
@@ -61,33 +69,40 @@ impl Walk<'_> {
     }
 
     /// Tells how far it is, where that is news.
-    fn tell(&self, sound: &Sound, told: &mut u8) {
-        let percent = u32::from(sound.percent(self.link.furthest(), self.job.length));
-        let share = percent * self.share.len() as u32 / 100;
+    pub(super) fn tell(&self, packets: &Packets, sound_ms: u64, told: &mut u8) {
+        let percent = packets.percent(sound_ms, self.link.furthest(), self.job.length);
+        let share = u32::from(percent) * self.share.len() as u32 / 100;
         let percent = self.share.start + u8::try_from(share).unwrap_or(0);
         if percent > *told {
             *told = percent;
             // A broken pipe shows in the link.
-            let sound_ms = sound.given_ms();
             let _ = self.link.send(&Request::Progress { percent, sound_ms });
         }
     }
 
-    /// What only the end shows: sound that is missing there, and time that was left out.
-    fn judge(&self, sound: &Timeline) -> Result<(), Stop> {
-        let missing = sound.shortfall();
-        if let (Some(missing), false) = (&missing, self.job.options.allow_truncated) {
+    /// What only the end shows: sound that is `missing` there.
+    pub(super) fn judge(&self, missing: Option<&str>) -> Result<(), Stop> {
+        if let (Some(missing), false) = (missing, self.job.options.allow_truncated) {
             return Err(Stop::failed(Reason::Truncated, missing));
         }
-        let cut = self.broken.or(missing.as_deref());
-        let cut = cut.map(|how| format!("the file is cut off: {how}"));
-        let closed = Some(sound.closed_seconds()).filter(|seconds| *seconds > 0);
-        let closed = closed.map(|s| format!("{s} s of gaps in the timestamps were closed up"));
-        // Said by the last walk only.
-        for text in cut.into_iter().chain(closed).filter(|_| self.share.end == 100) {
-            let _ = self.link.send(&Request::Notice(text));
+        if let Some(how) = self.broken.or(missing) {
+            self.notice(format!("the file is cut off: {how}"));
         }
         Ok(())
+    }
+
+    /// Says something that deserves attention; of two walks the last does.
+    pub(super) fn notice(&self, text: String) {
+        if self.share.end == 100 {
+            // A broken pipe shows in the link.
+            let _ = self.link.send(&Request::Notice(text));
+        }
+    }
+
+    fn tell_closed(&self, seconds: i64) {
+        if seconds > 0 {
+            self.notice(format!("{seconds} s of gaps in the timestamps were closed up"));
+        }
     }
 }
 

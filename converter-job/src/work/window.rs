@@ -5,8 +5,8 @@ use super::{Error, source::Source};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-/// The first stretch after a jump.
-const SMALLEST: usize = 256 << 10;
+/// The first stretch after a jump, and the furthest jump that passes for reading on.
+const SMALLEST: usize = 64 << 10;
 /// The longest stretch. Two of them are held.
 const LARGEST: usize = 2 << 20;
 
@@ -67,7 +67,7 @@ impl Window {
 
     /// Moves the window so that it holds the stretch, with the one on its way where that helps.
     async fn advance(&mut self, offset: u64, length: usize) -> Result<(), Error> {
-        let on = (self.start..=self.end() + self.step as u64).contains(&offset);
+        let on = (self.start..=self.end() + SMALLEST as u64).contains(&offset);
         self.step = if on { (self.step * 2).min(LARGEST) } else { SMALLEST };
         if let (true, Some(mut ahead)) = (on, self.next.take()) {
             let start = self.end();

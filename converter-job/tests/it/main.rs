@@ -7,6 +7,7 @@
 )]
 
 mod attempt;
+mod copy;
 mod cut;
 mod decoder;
 mod gaps;

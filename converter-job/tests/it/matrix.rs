@@ -145,7 +145,7 @@ fn judge(folder: &Folder, name: &str, arguments: &str) {
 }
 
 /// FFmpeg, mpg123 and mp3val read it without a word of complaint.
-fn must_be_faultless(name: &str, mp3: &Path) {
+pub(crate) fn must_be_faultless(name: &str, mp3: &Path) {
     let quiet = |program: &str, before: &[&str], after: &[&str]| {
         let output = Command::new(program).args(before).arg(mp3).args(after).output().unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

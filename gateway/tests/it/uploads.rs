@@ -105,7 +105,7 @@ async fn an_unknown_preset_is_told_the_known_ones() {
     let stack = Stack::start().await;
     let answer = stack.post("ada", "/v1/videos?preset=best", "x").await;
     answer.is_problem(400, "bad_request");
-    assert!(answer.text().contains("v0, v2, v4, 320, 256, 192, 128, speech"), "{answer:?}");
+    assert!(answer.text().contains("v0, v2, v4, 320, 256, 192, 128, speech, copy"), "{answer:?}");
     stack.post("ada", "/v1/videos?preset=v0&preset=v2", "x").await.is_problem(400, "bad_request");
     assert!(stack.files("videos").is_empty());
 }

@@ -19,8 +19,8 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct Options {
-    /// v0, v2, v4 (variable bit rate), 320, 256, 192, 128 (kbit/s) or speech (mono, 64 kbit/s, -16
-    /// LUFS).
+    /// v0, v2, v4 (variable bit rate), 320, 256, 192, 128 (kbit/s), speech (mono, 64 kbit/s, -16
+    /// LUFS) or copy (MP3 as it is, other sound as v2).
     #[serde(default)]
     #[cfg_attr(feature = "clap", arg(short, long, default_value_t))]
     pub preset: Preset,
@@ -106,6 +106,12 @@ pub enum Coding {
 impl Options {
     /// Whether the options go together.
     pub fn validate(&self) -> Result<(), BadOption> {
+        if self.preset == Preset::Copy && self.changes_sound() {
+            return Err(BadOption(
+                "copy takes the sound as it is, all of it; leave out what changes it, or choose \
+                 another preset",
+            ));
+        }
         if self.bit_rate.is_some() && self.quality.is_some() {
             return Err(BadOption(
                 "bit_rate is constant and quality is variable; give one of the two",
@@ -128,6 +134,17 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// Whether anything is asked for that sound which is there already cannot give.
+    fn changes_sound(&self) -> bool {
+        let unchanged = Self {
+            preset: self.preset,
+            allow_truncated: self.allow_truncated,
+            track: self.track,
+            ..Self::default()
+        };
+        *self != unchanged
     }
 
     /// What is asked for or else the preset says of the bit rate.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// A named quality: `v0` to `v4` are LAME's variable bit rates, the numbers are constant kbit/s,
-/// `speech` is for what is spoken.
+/// `speech` is for what is spoken, `copy` takes MP3 as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Preset {
@@ -26,16 +26,18 @@ pub enum Preset {
     Cbr128,
     /// One channel, constant 64 kbit/s, -16 LUFS.
     Speech,
+    /// MP3 as it is; other sound as `V2`.
+    Copy,
 }
 
 /// No preset has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no preset {0:?}; choose one of v0, v2, v4, 320, 256, 192, 128, speech")]
+#[error("there is no preset {0:?}; choose one of v0, v2, v4, 320, 256, 192, 128, speech, copy")]
 pub struct UnknownPreset(pub String);
 
 impl Preset {
     /// Every preset, best first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::V0,
         Self::Cbr320,
         Self::Cbr256,
@@ -44,6 +46,7 @@ impl Preset {
         Self::V4,
         Self::Cbr128,
         Self::Speech,
+        Self::Copy,
     ];
 
     /// The name that users type.
@@ -57,6 +60,7 @@ impl Preset {
             Self::Cbr192 => "192",
             Self::Cbr128 => "128",
             Self::Speech => "speech",
+            Self::Copy => "copy",
         }
     }
 
@@ -64,7 +68,7 @@ impl Preset {
     pub const fn coding(self) -> Coding {
         match self {
             Self::V0 => Coding::Variable(0),
-            Self::V2 => Coding::Variable(2),
+            Self::V2 | Self::Copy => Coding::Variable(2),
             Self::V4 => Coding::Variable(4),
             Self::Cbr320 => Coding::Constant(320),
             Self::Cbr256 => Coding::Constant(256),

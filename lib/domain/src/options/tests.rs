@@ -67,6 +67,8 @@ fn contradictions_are_refused() {
         (json!({"bit_rate": 192, "sample_rate": 24000}), "160 kbit/s"),
         (json!({"preset": "128", "sample_rate": 8000}), "160 kbit/s"),
         (json!({"true_peak": -1}), "give loudness as well"),
+        (json!({"preset": "copy", "channels": "mono"}), "copy takes the sound as it is"),
+        (json!({"preset": "copy", "end": 10}), "copy takes the sound as it is"),
     ] {
         let told = read(wrong.clone()).unwrap().validate().unwrap_err().to_string();
         assert!(told.contains(sentence), "{wrong}: {told}");
@@ -77,6 +79,7 @@ fn contradictions_are_refused() {
         json!({"preset": "320", "bit_rate": 64, "sample_rate": 8000}),
         json!({"start": 1.999, "end": 2}),
         json!({"loudness": -16.5, "true_peak": 0}),
+        json!({"preset": "copy", "track": "eng", "allow_truncated": true}),
         json!({"preset": "speech", "true_peak": -2, "sample_rate": 8000}),
     ] {
         assert_eq!(read(fine).unwrap().validate(), Ok(()));
