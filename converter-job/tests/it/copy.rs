@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 
 const SECONDS: f64 = 10.005;
 /// Of constant and of variable rate, with padded frames and without.
-const ENCODINGS: [&str; 3] = ["-b:a 128k", "-q:a 4", "-b:a 320k -ar 44100"];
+const ENCODINGS: [&str; 3] = ["-b:a 128k", "-q:a 4", "-b:a 320k -ar 44100 -t 9.99"];
 
 /// Makes a file with MP3 in it, and pictures where it may have some.
 fn made(folder: &Folder, name: &str, encoding: &str) -> std::path::PathBuf {
