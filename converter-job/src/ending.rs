@@ -68,12 +68,17 @@ impl Ending {
                 Self::new(Exit::OutOfMemory, format!("out_of_memory: {detail}"))
             }
             Verdict::Trouble(detail) => Self::trouble(detail),
-            Verdict::Converted { .. } => Self::trouble("the MP3 was made and not kept"),
+            Verdict::Converted(_) => Self::trouble("the MP3 was made and not kept"),
         }
     }
 
     pub(crate) fn usage(detail: impl std::fmt::Display) -> Self {
         Self { code: USAGE, line: format!("usage: {detail}") }
+    }
+
+    /// A file or a folder that was named will not do.
+    pub(crate) fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Self {
+        Self::usage(format!("{}: {why}", path.display()))
     }
 
     pub(crate) fn interrupted() -> Self {

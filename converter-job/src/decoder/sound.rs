@@ -1,13 +1,13 @@
 //! The sound of a video: which track it is, and its decoded frames in order.
 
 use super::{
-    Stop,
+    Stop, facts,
     libav::{self, Track},
     limits, tags, track,
     video::Video,
 };
 use crate::protocol::Job;
-use domain::{Moment, Options, Reason};
+use domain::{Moment, Options, Origin, Reason};
 use ffmpeg_next::{
     Dictionary, Error, Packet, Rational, codec,
     codec::packet::side_data,
@@ -23,6 +23,7 @@ const PATIENCE: u32 = 1000;
 /// One track, being decoded.
 pub(super) struct Sound {
     input: Input,
+    origin: Origin,
     track: usize,
     /// Read already, and not decoded yet.
     first: Option<Packet>,
@@ -70,9 +71,20 @@ impl Sound {
         let end = job.options.end.map(Moment::ms);
         let duration_ms = duration_ms.into_iter().chain(end).min();
         let decoder = open_decoder(&input, track)?;
+        let origin = facts::origin(input.format().name(), &tracks, track);
         let track = track.index;
         let ends = declared_end(&input, track);
-        Ok(Self { input, track, first, decoder, given_us: 0, ends, duration_ms, ended: false })
+        Ok(Self {
+            input,
+            origin,
+            track,
+            first,
+            decoder,
+            given_us: 0,
+            ends,
+            duration_ms,
+            ended: false,
+        })
     }
 
     /// Decodes the next frame; false at the end. What cannot be decoded is passed over.
@@ -87,6 +99,11 @@ impl Sound {
                 Err(_) => self.feed()?,
             }
         }
+    }
+
+    /// What the file says of itself.
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// What the MP3 is to say of itself.

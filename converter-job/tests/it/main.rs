@@ -7,6 +7,7 @@
 )]
 
 mod attempt;
+mod beside;
 mod cut;
 mod decoder;
 mod gaps;
