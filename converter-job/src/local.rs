@@ -7,7 +7,7 @@ mod place;
 
 use crate::{
     ending::Ending,
-    work::{self, Done, Made, Order, Sink, Source, Verdict},
+    work::{self, Done, Order, Sink, Source, Verdict},
 };
 use domain::{Options, Pace};
 use place::Place;
@@ -91,17 +91,14 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
     };
     match verdict {
         Verdict::Converted(made) => {
-            let (duration_ms, length, took) = (made.duration_ms, made.length, began.elapsed());
-            let loudness = made.loudness.clone();
-            match keep(sink, places, *made, &arguments.options, took).await {
-                Ok(()) => {
-                    if arguments.progress.is_some() {
-                        let _ = say(100, None);
-                    }
-                    Ending::succeeded(duration_ms, length, loudness.as_ref(), began.elapsed())
-                }
-                Err(error) => Ending::trouble(error),
+            let beside = made.beside(&arguments.options, began.elapsed());
+            if let Err(error) = keep(sink, places, beside).await {
+                return Ending::trouble(error);
             }
+            if arguments.progress.is_some() {
+                let _ = say(100, None);
+            }
+            Ending::succeeded(&made, began.elapsed())
         }
         verdict => Ending::of(&verdict),
     }
@@ -137,18 +134,12 @@ fn open(arguments: &Arguments) -> Result<(Source, Places), Ending> {
 }
 
 /// Puts everything in its place, the MP3 last: where it is, all is.
-async fn keep(
-    sink: Sink,
-    places: Places,
-    made: Made,
-    options: &Options,
-    took: Duration,
-) -> io::Result<()> {
+async fn keep(sink: Sink, places: Places, beside: serde_json::Result<Beside>) -> io::Result<()> {
     if let Sink::File(mut file) = sink {
         let written = async { file.flush().await.and(file.sync_all().await) };
         written.await.map_err(|error| places.mp3.told(error))?;
     }
-    let Beside { report, waveform } = made.beside(options, took)?;
+    let Beside { report, waveform } = beside?;
     let texts = [(places.report, Some(report)), (places.waveform, waveform)];
     let mut whole = Vec::new();
     for (place, text) in texts {

@@ -43,9 +43,8 @@ impl Attempt {
     }
 
     async fn succeed(&self, writer: BlobWriter, made: Made) -> Ending {
-        let Made { duration_ms, length, ref loudness, .. } = made;
-        let loudness = loudness.clone();
-        let blob = match self.store(writer, made).await {
+        let length = made.length;
+        let blob = match self.store(writer, &made).await {
             Ok(blob) if blob.length == length => blob,
             wrong => {
                 self.delete().await;
@@ -61,16 +60,15 @@ impl Attempt {
             id: self.record.id.mp3(self.record.claim),
             length: blob.length,
             sha256: blob.sha256,
-            duration_ms,
-            loudness: loudness.clone(),
+            duration_ms: made.duration_ms,
+            loudness: made.loudness.clone(),
         };
         let change = Change::Succeed { claim: self.record.claim, mp3 };
         match commit(&self.storage, self.record.id, &change).await {
             Committed::Yes => {
                 // Left behind, the marker tells the sweeper no more than the record does.
                 let _ = timeout(PATIENCE, self.storage.forget(self.file())).await;
-                let took = self.began.elapsed();
-                Ending::succeeded(duration_ms, blob.length, loudness.as_ref(), took)
+                Ending::succeeded(&made, self.began.elapsed())
             }
             Committed::Refused => {
                 self.delete().await;
@@ -84,7 +82,7 @@ impl Attempt {
     }
 
     /// Makes the MP3 a file of its own, with its report and its waveform beside it.
-    async fn store(&self, writer: BlobWriter, made: Made) -> Result<Blob, Error> {
+    async fn store(&self, writer: BlobWriter, made: &Made) -> Result<Blob, Error> {
         let beside = made.beside(&self.record.options, self.began.elapsed());
         let beside = beside.map_err(|error| Error::Corrupt(error.to_string()))?;
         writer.finish_with(&beside).await

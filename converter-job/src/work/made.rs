@@ -28,24 +28,23 @@ pub(crate) struct Made {
 
 impl Made {
     /// The texts for a conversion that was asked for like this and ends now.
-    pub(crate) fn beside(self, options: &Options, took: Duration) -> serde_json::Result<Beside> {
-        let (waveform, peak_dbfs) = match self.drawn {
-            Some(drawn) => (Some(serde_json::to_string(&drawn.waveform)?), drawn.peak),
-            None => (None, None),
-        };
-        let Facts { origin, sample_rate, channels } = self.facts;
+    pub(crate) fn beside(&self, options: &Options, took: Duration) -> serde_json::Result<Beside> {
+        let Facts { origin, sample_rate, channels } = &self.facts;
+        let (sample_rate, channels) = (*sample_rate, *channels);
         let report = Report {
-            origin,
+            origin: origin.clone(),
             duration_ms: self.duration_ms,
-            loudness: self.loudness,
-            peak_dbfs,
-            warnings: self.warnings,
+            loudness: self.loudness.clone(),
+            peak_dbfs: self.drawn.as_ref().and_then(|drawn| drawn.peak),
+            warnings: self.warnings.clone(),
             options: options.clone(),
             mp3: Mp3Shape { sample_rate, channels, length: self.length },
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             finished_at: Timestamp::now(),
             converter: CONVERTER.to_owned(),
         };
+        let waveform = self.drawn.as_ref().map(|drawn| serde_json::to_string(&drawn.waveform));
+        let waveform = waveform.transpose()?;
         Ok(Beside { report: serde_json::to_string(&report)?, waveform })
     }
 }
