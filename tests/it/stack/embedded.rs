@@ -95,7 +95,7 @@ impl Embedded {
     pub(super) async fn stored_mp3s(&self) -> Result<usize> {
         let files = std::fs::read_dir(self.data.join("mp3s"))?.flatten();
         // Without the texts beside them.
-        Ok(files.filter(|file| !file.path().extension().is_some_and(|end| end == "json")).count())
+        Ok(files.filter(|file| file.path().extension().is_none_or(|end| end != "json")).count())
     }
 
     /// Only one process may have the messages open, so the server is stopped; what it had not
