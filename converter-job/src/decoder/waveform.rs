@@ -39,6 +39,7 @@ impl Drawing {
     /// Takes the next samples.
     pub(super) fn push(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
         match frame.format() {
+            _ if frame.samples() == 0 => Ok(()),
             format::Sample::I16(_) => self.take::<i16>(frame),
             format::Sample::I32(_) => self.take::<i32>(frame),
             _ => self.take::<f32>(frame),

@@ -185,9 +185,13 @@ impl Pixels {
             self.keep();
         }
         // Towards zero, as `audiowaveform` does; what is louder than full scale stays at its edge.
-        let byte = |level: &f32| (level * factor * 128.0) as i8;
+        let byte = |level: f32| (level * factor * 128.0) as i8;
+        // Where nothing was a number there is neither a lowest nor a highest.
+        let pixel = |[low, high]: &[f32; 2]| {
+            if low <= high { [byte(*low), byte(*high)] } else { [0, 0] }
+        };
         let step = u32::try_from(self.step).unwrap_or(u32::MAX);
-        (step, self.whole.iter().flatten().map(byte).collect())
+        (step, self.whole.iter().flat_map(pixel).collect())
     }
 }
 

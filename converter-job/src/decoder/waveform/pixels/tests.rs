@@ -81,3 +81,10 @@ fn what_is_too_loud_stays_at_the_edge() {
     pixels.push(&[2.0_f32, -2.0, 1.0, f32::INFINITY], &[2.0, -2.0, 1.0, 0.0]);
     assert_eq!(pixels.finish(0.5).1, [127, 127, -128, -128, 127, 127, 127, 127]);
 }
+
+#[test]
+fn what_is_no_number_is_silence() {
+    let mut pixels = Pixels::new(2, 8);
+    pixels.push(&[f32::NAN, f32::INFINITY, 0.5, f32::NAN], &[0.0, f32::NEG_INFINITY, 0.5, 0.0]);
+    assert_eq!(pixels.finish(0.5).1, [0, 0, 64, 64]);
+}
