@@ -3,7 +3,7 @@
 use crate::{
     account::{login, token, user},
     config::Config,
-    conversions::{change, download, list, status},
+    conversions::{change, download, list, report, status, waveform},
     convert,
     error::Error,
     manual,
@@ -89,6 +89,10 @@ enum Command {
     Status(status::Arguments),
     /// Downloads the MP3s of conversions.
     Download(download::Arguments),
+    /// Tells how MP3s were made, and of what.
+    Report(report::Arguments),
+    /// Prints the waveform of an MP3, as JSON in the form of audiowaveform.
+    Waveform(waveform::Arguments),
     /// Converts again what failed or was cancelled.
     Retry(change::Retry),
     /// Calls conversions off.
@@ -185,6 +189,8 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Error> {
         Command::List(arguments) => ended(&context, list::run(&arguments, &context)).await,
         Command::Status(arguments) => ended(&context, status::run(&arguments, &context)).await,
         Command::Download(arguments) => ended(&context, download::run(&arguments, &context)).await,
+        Command::Report(arguments) => ended(&context, report::run(&arguments, &context)).await,
+        Command::Waveform(arguments) => ended(&context, waveform::run(&arguments, &context)).await,
         Command::Retry(arguments) => ended(&context, change::retry(&arguments, &context)).await,
         Command::Cancel(arguments) => ended(&context, change::cancel(&arguments, &context)).await,
         Command::Delete(arguments) => ended(&context, change::delete(&arguments, &context)).await,

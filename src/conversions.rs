@@ -3,5 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod download;
 pub(crate) mod list;
+pub(crate) mod report;
 pub(crate) mod status;
+pub(crate) mod waveform;
 pub(crate) mod which;

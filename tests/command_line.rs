@@ -154,6 +154,18 @@ fn until(condition: impl Fn() -> bool) {
     }
 }
 
+const DONE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const CONVERSION: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","video":null,"name":"film.mkv",
+    "preset":"v2","state":"succeeded","progress":100,"attempt":1,"created_at":"2026-11-23T06:00:00Z",
+    "waiting":null,"error":null,"mp3":{"length":4,"duration_ms":61500,
+    "sha256":"0000000000000000000000000000000000000000000000000000000000000000"}}"#;
+const REPORT: &str = r#"{"container":"matroska,webm","codec":"opus","track":1,"tracks":[{"number":1,
+    "codec":"opus","language":"eng","channels":2,"sample_rate":48000,"default":true}],"duration_ms":61500,
+    "loudness":null,"peak_dbfs":-1.5,"warnings":["the file is cut off"],"options":{"preset":"v2"},
+    "mp3":{"sample_rate":48000,"channels":2,"length":4},"took_ms":1200,"new":"thing",
+    "finished_at":"2026-11-23T06:00:00Z","converter":"converter-job 0.1.0"}"#;
+const WAVEFORM: &str = r#"{"version":2,"channels":1,"sample_rate":48000,"samples_per_pixel":512,"bits":8,"length":2,"data":[-65,63,-66,64]}"#;
+
 /// A server that gives everybody an empty list and everything else; returns its address.
 fn server(requests: usize) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -174,6 +186,15 @@ fn server(requests: usize) -> (String, thread::JoinHandle<Vec<String>>) {
             let (status, body) = match () {
                 () if head.contains("stale") => ("401 Unauthorized", "{}"),
                 () if head.starts_with("POST /login") => ("200 OK", "stored"),
+                () if head.starts_with(&format!("GET /v1/conversions/{DONE}/report ")) => {
+                    ("200 OK", REPORT)
+                }
+                () if head.starts_with(&format!("GET /v1/conversions/{DONE}/waveform ")) => {
+                    ("200 OK", WAVEFORM)
+                }
+                () if head.starts_with(&format!("GET /v1/conversions/{DONE} ")) => {
+                    ("200 OK", CONVERSION)
+                }
                 () => ("200 OK", r#"{"items":[],"next":null}"#),
             };
             let length = body.len();
@@ -216,6 +237,38 @@ fn the_environment_wins_over_a_stored_login() {
     // Converting stays here, whoever is logged in.
     silence(&folder.path().join("a.wav"), 1);
     assert_eq!(run(folder.path(), &["convert", "a.wav"]).0, 0);
+}
+
+#[test]
+fn a_report_and_a_waveform_are_shown_and_written() {
+    let folder = folder();
+    // Each call asks for the conversion first.
+    let (address, answers) = server(12);
+    let ask = |arguments: &[&str]| {
+        let mut command = program(folder.path(), arguments);
+        command.env("AUDIO_CONVERTER_TOKEN", "fresh").env("AUDIO_CONVERTER_SERVER", &address);
+        read(&command.output().unwrap())
+    };
+    let (code, lines) = ask(&["report", DONE]);
+    assert_eq!((code, lines[0].as_str()), (0, "film.mkv, 1:02 of sound"));
+    assert!(
+        lines.contains(&"  track      1 opus, eng, 2 channels, 48000 Hz, default".to_owned()),
+        "{lines:?}"
+    );
+    assert!(lines.contains(&"  warning    the file is cut off".to_owned()), "{lines:?}");
+    let (code, lines) = ask(&["report", DONE, "--json"]);
+    let shown: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((code, lines.len(), shown), (0, 1, serde_json::from_str::<Value>(REPORT).unwrap()));
+    assert_eq!(ask(&["waveform", DONE]), (0, vec![WAVEFORM.to_owned()]));
+    let out = ["waveform", DONE, "-o", "film.json"];
+    assert_eq!(ask(&out), (0, vec!["film.json".to_owned()]));
+    assert_eq!(fs::read_to_string(folder.path().join("film.json")).unwrap().trim(), WAVEFORM);
+    fs::write(folder.path().join("film.json"), "mine").unwrap();
+    assert_eq!(ask(&out).0, 2, "nobody said that it may be replaced");
+    assert_eq!(fs::read_to_string(folder.path().join("film.json")).unwrap(), "mine");
+    assert_eq!(ask(&[&out[..], &["-y"]].concat()).0, 0);
+    assert_eq!(files(folder.path()), ["film.json"]);
+    answers.join().unwrap();
 }
 
 #[test]

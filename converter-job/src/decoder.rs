@@ -9,6 +9,7 @@ mod confine;
 mod copy;
 mod cut;
 mod encode;
+mod facts;
 mod gaps;
 mod header;
 mod lame;
@@ -27,20 +28,24 @@ mod timeline;
 mod track;
 mod video;
 mod walk;
+mod waveform;
 mod workers;
 
-use crate::protocol::{Job, Request};
+use crate::protocol::{Facts, Job, Request};
 use confine::Memory;
 use domain::{Exit, Preset, Reason};
 use encode::Encoder;
-use ffmpeg_next::{Error, error::ENOMEM};
+use ffmpeg_next::{Error, error::ENOMEM, frame};
 use link::Shared;
 use loudness::Meter;
 use mp3::Mp3;
 use packets::Packets;
+use resample::Shape;
+use sound::Sound;
 use std::{io, mem, process::ExitCode};
 use video::Video;
 use walk::Walk;
+use waveform::Drawing;
 use workers::Workers;
 
 /// Why decoding ended before the MP3 was whole.
@@ -173,14 +178,30 @@ fn encode(
     packets: Packets,
     gain: Option<f32>,
 ) -> Result<u64, Stop> {
-    let mut encoder = None::<Encoder>;
-    walk.go(packets, &mut |sound, frame| match &mut encoder {
-        Some(encoder) => encoder.push(frame),
-        None => {
-            let mp3 = Mp3::new(walk.link.clone(), sound.packets().tag(&walk.job.options));
-            let workers = mem::take(&mut workers);
-            encoder.insert(Encoder::open(walk.job, workers, gain, frame, mp3)?).push(frame)
-        }
+    let mut making = None::<(Encoder, Drawing)>;
+    walk.go(packets, &mut |sound, frame| {
+        let (encoder, drawing) = match &mut making {
+            Some(making) => making,
+            None => {
+                let mp3 = Mp3::new(walk.link.clone(), sound.packets().tag(&walk.job.options));
+                let encoder = Encoder::open(walk.job, mem::take(&mut workers), gain, frame, mp3)?;
+                walk.link.tell(&facts(sound, frame));
+                making.insert((encoder, Drawing::begin(frame)))
+            }
+        };
+        drawing.push(frame)?;
+        encoder.push(frame)
     })?;
-    encoder.map_or(Ok(0), Encoder::finish)
+    let Some((encoder, drawing)) = making else { return Ok(0) };
+    let duration_ms = encoder.finish()?;
+    walk.link.tell(&Request::Waveform(Box::new(drawing.finish(gain.unwrap_or(1.0)))));
+    Ok(duration_ms)
+}
+
+/// What is known of the sound once it begins, and of the MP3 that is made of it.
+fn facts(sound: &Sound, frame: &frame::Audio) -> Request {
+    let origin = sound.packets().origin().clone();
+    let channels = Shape::of(frame).layout.channels();
+    let channels = u8::try_from(channels).unwrap_or(0);
+    Request::Facts(Box::new(Facts { origin, sample_rate: frame.rate(), channels }))
 }

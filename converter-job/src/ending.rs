@@ -1,6 +1,6 @@
 //! How the process ends: its exit code, and one line that says why.
 
-use crate::work::Verdict;
+use crate::work::{Made, Verdict};
 use domain::{Exit, Failure, Loudness};
 use std::{fs, io::Write, path::Path, time::Duration};
 
@@ -22,15 +22,11 @@ impl Ending {
     }
 
     /// The MP3 is there.
-    pub(crate) fn succeeded(
-        duration_ms: u64,
-        length: u64,
-        loudness: Option<&Loudness>,
-        took: Duration,
-    ) -> Self {
+    pub(crate) fn succeeded(made: &Made, took: Duration) -> Self {
+        let Made { duration_ms, length, loudness, .. } = made;
         let (seconds, took) = ((duration_ms + 500) / 1000, took.as_secs_f64());
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let loudness = loudness.map(|loudness| {
+        let loudness = loudness.as_ref().map(|loudness| {
             let Loudness { integrated_lufs, true_peak_dbtp, gain_db } = loudness;
             format!(
                 ", {integrated_lufs} LUFS and {true_peak_dbtp} dBTP before a gain of {gain_db} dB"
@@ -68,12 +64,17 @@ impl Ending {
                 Self::new(Exit::OutOfMemory, format!("out_of_memory: {detail}"))
             }
             Verdict::Trouble(detail) => Self::trouble(detail),
-            Verdict::Converted { .. } => Self::trouble("the MP3 was made and not kept"),
+            Verdict::Converted(_) => Self::trouble("the MP3 was made and not kept"),
         }
     }
 
     pub(crate) fn usage(detail: impl std::fmt::Display) -> Self {
         Self { code: USAGE, line: format!("usage: {detail}") }
+    }
+
+    /// A file or a folder that was named will not do.
+    pub(crate) fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Self {
+        Self::usage(format!("{}: {why}", path.display()))
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -96,7 +97,8 @@ impl Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::Reason;
+    use crate::protocol::Facts;
+    use domain::{Origin, Reason};
 
     #[test]
     fn every_end_has_its_code_and_its_line() {
@@ -108,7 +110,17 @@ mod tests {
         assert_eq!(Ending::of(&Verdict::Failed(slow)).code, 66);
         assert_eq!(Ending::of(&Verdict::Memory(String::new())).code, 76);
         assert_eq!(Ending::trouble("disk").code, 75);
-        let done = Ending::succeeded(3_723_999, 10, None, Duration::from_millis(1_250));
+        let origin =
+            Origin { container: String::new(), codec: String::new(), track: 1, tracks: vec![] };
+        let made = Made {
+            duration_ms: 3_723_999,
+            length: 10,
+            loudness: None,
+            facts: Facts { origin, sample_rate: 48_000, channels: 2 },
+            drawn: None,
+            warnings: Vec::new(),
+        };
+        let done = Ending::succeeded(&made, Duration::from_millis(1_250));
         assert_eq!(done.line, "succeeded: 1:02:04 of sound, 10 bytes, in 1.2 s");
     }
 }

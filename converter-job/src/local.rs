@@ -1,23 +1,25 @@
 //! A file on this machine: the same decoder and the same ends, without storage.
 //!
-//! The MP3 grows in a temporary file beside its place and gets its name when it is whole and on the
-//! disk; whatever else happens, nothing is left.
+//! The MP3, and what is told of it where that is asked for, grow in temporary files beside their places
+//! and get their names when they are whole and on the disk; whatever else happens, nothing is left.
+
+mod place;
 
 use crate::{
     ending::Ending,
     work::{self, Done, Order, Sink, Source, Verdict},
 };
 use domain::{Options, Pace};
+use place::Place;
 use std::{
     cell::Cell,
-    fs::{self, File, Permissions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tempfile::NamedTempFile;
+use storage::Beside;
 use tokio::{
     io::AsyncWriteExt,
     time::{MissedTickBehavior, interval},
@@ -43,6 +45,12 @@ pub(crate) struct Arguments {
     /// Encode on one thread, with the bit reservoir on: another MP3, and a slower one.
     #[arg(long, conflicts_with = "threads")]
     serial: bool,
+    /// Where a report of the conversion goes, as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Where the waveform goes, as JSON in the form of audiowaveform, version 2.
+    #[arg(long, value_name = "FILE")]
+    waveform: Option<PathBuf>,
     /// Tell the progress on standard output, one JSON object a line and at most one a second:
     /// {"percent":42,"speed":35.5,"seconds_left":9}.
     #[arg(long, value_name = "FORMAT")]
@@ -60,11 +68,11 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
     if let Err(contradiction) = arguments.options.validate() {
         return Ending::usage(contradiction);
     }
-    let (source, part) = match open(arguments) {
+    let (source, places) = match open(arguments) {
         Ok(files) => files,
         Err(ending) => return ending,
     };
-    let mut sink = match part.reopen() {
+    let mut sink = match places.mp3.reopen() {
         Ok(file) => Sink::File(file.into()),
         Err(error) => return Ending::trouble(error),
     };
@@ -82,59 +90,67 @@ pub(crate) async fn run(arguments: &Arguments, stop: CancellationToken) -> Endin
         () = stop.cancelled() => return Ending::interrupted(),
     };
     match verdict {
-        Verdict::Converted { duration_ms, length, loudness } => {
-            match keep(sink, part, &arguments.mp3).await {
-                Ok(()) => {
-                    if arguments.progress.is_some() {
-                        let _ = say(100, None);
-                    }
-                    Ending::succeeded(duration_ms, length, loudness.as_ref(), began.elapsed())
-                }
-                Err(error) => Ending::trouble(format!("{}: {error}", arguments.mp3.display())),
+        Verdict::Converted(made) => {
+            let beside = made.beside(&arguments.options, began.elapsed());
+            if let Err(error) = keep(sink, places, beside).await {
+                return Ending::trouble(error);
             }
+            if arguments.progress.is_some() {
+                let _ = say(100, None);
+            }
+            Ending::succeeded(&made, began.elapsed())
         }
         verdict => Ending::of(&verdict),
     }
 }
 
-fn open(arguments: &Arguments) -> Result<(Source, NamedTempFile), Ending> {
-    let Arguments { video, mp3, .. } = arguments;
-    let unusable = |path: &Path, error: &dyn std::fmt::Display| {
-        Ending::usage(format!("{}: {error}", path.display()))
-    };
-    let file = File::open(video).map_err(|error| unusable(video, &error))?;
-    let meta = file.metadata().map_err(|error| unusable(video, &error))?;
+/// What is made, each in its place.
+struct Places {
+    mp3: Place,
+    report: Option<Place>,
+    waveform: Option<Place>,
+}
+
+fn open(arguments: &Arguments) -> Result<(Source, Places), Ending> {
+    let Arguments { video, mp3, report, waveform, .. } = arguments;
+    let file = File::open(video).map_err(|error| Ending::unusable(video, &error))?;
+    let meta = file.metadata().map_err(|error| Ending::unusable(video, &error))?;
     if !meta.is_file() {
-        return Err(unusable(video, &"it is not a file"));
+        return Err(Ending::unusable(video, &"it is not a file"));
     }
-    match fs::metadata(mp3) {
-        Ok(there) if there.is_dir() => return Err(unusable(mp3, &"it is a folder")),
-        Ok(there) if (there.dev(), there.ino()) == (meta.dev(), meta.ino()) => {
-            return Err(unusable(mp3, &"the MP3 would replace the video"));
-        }
-        _ => {}
+    let place = |path: &PathBuf| Place::open(path, &meta);
+    let places = Places {
+        mp3: place(mp3)?,
+        report: report.as_ref().map(place).transpose()?,
+        waveform: waveform.as_ref().map(place).transpose()?,
+    };
+    let paths = [Some(mp3), report.as_ref(), waveform.as_ref()];
+    if let [a, b, c] = paths
+        && [(a, b), (a, c), (b, c)].iter().any(|(a, b)| a.is_some() && a == b)
+    {
+        return Err(Ending::usage("MP3, report and waveform are files of their own"));
     }
-    let part = tempfile::Builder::new()
-        .prefix(".converter-job-")
-        .suffix(".part")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder(mp3))
-        .map_err(|error| unusable(mp3, &error))?;
-    Ok((Source::File(Arc::new(file), meta.len()), part))
+    Ok((Source::File(Arc::new(file), meta.len()), places))
 }
 
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Puts the whole MP3 in its place.
-async fn keep(sink: Sink, part: NamedTempFile, mp3: &Path) -> io::Result<()> {
+/// Puts everything in its place, the MP3 last: where it is, all is.
+async fn keep(sink: Sink, places: Places, beside: serde_json::Result<Beside>) -> io::Result<()> {
     if let Sink::File(mut file) = sink {
-        file.flush().await?;
-        file.sync_all().await?;
+        let written = async { file.flush().await.and(file.sync_all().await) };
+        written.await.map_err(|error| places.mp3.told(error))?;
     }
-    part.persist(mp3)?;
-    File::open(folder(mp3))?.sync_all()
+    let Beside { report, waveform } = beside?;
+    let texts = [(places.report, Some(report)), (places.waveform, waveform)];
+    let mut whole = Vec::new();
+    for (place, text) in texts {
+        // Where there is no waveform nothing was decoded, and none is written.
+        if let (Some(mut place), Some(text)) = (place, text) {
+            place.write(&text)?;
+            whole.push(place);
+        }
+    }
+    whole.push(places.mp3);
+    place::keep_all(whole)
 }
 
 /// Tells the progress as it changes. Ends only when nobody listens any more.

@@ -4,8 +4,12 @@
 //! parses hostile media, so the attempt takes nothing from it on trust: a frame has a largest size,
 //! and one that does not parse ends the decoder.
 
+mod facts;
+
+pub(crate) use facts::{Drawn, Facts};
+
 use bytes::{Buf, BufMut, Bytes};
-use domain::{Decibels, Loudness, Options, Reason};
+use domain::{Loudness, Options, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Bytes before a payload.
@@ -18,6 +22,8 @@ pub(crate) const MAX_BLOCK: usize = 1 << 20;
 pub(crate) const PATCHABLE: u64 = storage::PATCHABLE;
 /// The longest detail of a failure.
 const MAX_DETAIL: usize = 1 << 10;
+/// The longest `Facts`.
+const MAX_FACTS: usize = 64 << 10;
 
 /// What the decoder is to do: the first frame it gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +56,10 @@ pub(crate) enum Request {
     Progress { percent: u8, sound_ms: u64 },
     /// Something worth a line in the log.
     Notice(String),
+    /// What it has found, once it is sure that there is sound; said once, and never left out.
+    Facts(Box<Facts>),
+    /// What the sound is like, at its end; said at most once.
+    Waveform(Box<Drawn>),
     /// The MP3 is whole.
     Done { duration_ms: u64, loudness: Option<Loudness> },
     /// The video cannot be converted.
@@ -135,6 +145,14 @@ impl Request {
                 frame.extend_from_slice(shortened(text).as_bytes());
                 b'n'
             }
+            Self::Facts(facts) => {
+                frame.extend_from_slice(&facts.encode());
+                b'i'
+            }
+            Self::Waveform(drawn) => {
+                drawn.encode(&mut frame);
+                b'w'
+            }
             Self::Done { duration_ms, loudness } => {
                 frame.put_u64_le(*duration_ms);
                 if let Some(Loudness { integrated_lufs, true_peak_dbtp, gain_db }) = loudness {
@@ -165,12 +183,15 @@ impl Request {
             b'p' => (9..=MAX_BLOCK + 8).contains(&length),
             b'%' => length == 9,
             b'n' => length <= MAX_DETAIL,
+            b'i' => length <= MAX_FACTS,
+            b'w' => length <= Drawn::MOST,
             b'd' => length == 8 || length == 32,
             b'f' => (1..=MAX_DETAIL + 1).contains(&length),
             _ => false,
         };
+        let broken = Malformed { kind, length };
         if !fits || payload.len() != length {
-            return Err(Malformed { kind, length });
+            return Err(broken);
         }
         Ok(match kind {
             b'r' => Self::Read { offset: payload.get_u64_le(), length: payload.get_u32_le() }
@@ -182,13 +203,15 @@ impl Request {
                 Self::Progress { percent, sound_ms: payload.get_u64_le() }
             }
             b'n' => Self::Notice(printable(&payload)),
+            b'i' => Self::Facts(Facts::decode(&payload).map(Box::new).ok_or(broken)?),
+            b'w' => Self::Waveform(Drawn::decode(&mut payload).map(Box::new).ok_or(broken)?),
             b'd' => Self::Done {
                 duration_ms: payload.get_u64_le(),
-                loudness: loudness(&mut payload).map_err(|_| Malformed { kind, length })?,
+                loudness: facts::loudness(&mut payload).map_err(|_| broken)?,
             },
             _ => {
                 let place = usize::from(payload.get_u8());
-                let reason = *REASONS.get(place).ok_or(Malformed { kind, length })?;
+                let reason = *REASONS.get(place).ok_or(broken)?;
                 Self::Failed { reason, detail: printable(&payload) }
             }
         })
@@ -202,16 +225,6 @@ impl Request {
             fine => Ok(fine),
         }
     }
-}
-
-/// What follows the duration, if anything does.
-fn loudness(payload: &mut Bytes) -> Result<Option<Loudness>, domain::BadOption> {
-    if payload.is_empty() {
-        return Ok(None);
-    }
-    let mut level = || Decibels::try_from(payload.try_get_f64_le().unwrap_or(f64::NAN));
-    let (integrated_lufs, true_peak_dbtp, gain_db) = (level()?, level()?, level()?);
-    Ok(Some(Loudness { integrated_lufs, true_peak_dbtp, gain_db }))
 }
 
 /// As much of the text as a frame may carry.

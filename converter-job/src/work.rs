@@ -4,18 +4,22 @@
 //! source and sink. The decoder has seen hostile bytes, so whatever it says is checked.
 
 mod child;
+mod made;
+mod said;
 mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub(crate) use made::Made;
 pub(crate) use sink::Sink;
 pub(crate) use source::Source;
 
 use crate::protocol::{Job, PATCHABLE, Request};
 use child::{Child, End};
-use domain::{Coding, Failure, Loudness, Options, Reason};
+use domain::{Coding, Failure, Options, Reason};
+use said::Said;
 use std::{cell::Cell, num::NonZero, thread::available_parallelism, time::Duration};
 use tokio::time::timeout;
 use window::Window;
@@ -27,9 +31,6 @@ const MEMORY: u64 = 768 << 20;
 const MEMORY_PER_THREAD: u64 = 192 << 20;
 /// Milliseconds of sound that an MP3 may have.
 const LONGEST_MS: u64 = 12 * 3600 * 1000;
-
-/// Lines in the log that one decoder may cause.
-const MOST_NOTICES: u32 = 4;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -58,14 +59,7 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// All of the MP3 has gone into the sink.
-    Converted {
-        /// Of sound.
-        duration_ms: u64,
-        /// Bytes.
-        length: u64,
-        /// Where it was asked for.
-        loudness: Option<Loudness>,
-    },
+    Converted(Box<Made>),
     /// The video's fault, or its length.
     Failed(Failure),
     /// The decoder ran out of memory.
@@ -134,7 +128,7 @@ async fn supervise(
     done: &Cell<Done>,
 ) -> Verdict {
     let (window, coding) = (Window::new(source), order.options.coding());
-    let work = Work { window, sink, done, coding, written: 0, notices: 0 };
+    let work = Work { window, sink, done, coding, written: 0, said: Said::default() };
     let verdict = match timeout(order.run_limit, work.serve(&mut child)).await {
         Ok(Ok(None)) => return verdict_of(child.end().await, order),
         Ok(Ok(Some(verdict))) => verdict,
@@ -168,8 +162,7 @@ struct Work<'a> {
     coding: Coding,
     /// Bytes of the MP3 so far.
     written: u64,
-    /// Notices logged so far.
-    notices: u32,
+    said: Said,
 }
 
 impl Work<'_> {
@@ -196,16 +189,13 @@ impl Work<'_> {
                 Request::Progress { percent, sound_ms } => {
                     self.done.set(Done { percent, sound_ms })
                 }
-                // A decoder that has been taken over must not fill the log.
-                Request::Notice(text) if self.notices < MOST_NOTICES => {
-                    self.notices += 1;
-                    tracing::warn!(decoder.notice = text, "the decoder has something to say");
-                }
-                Request::Notice(_) => {}
+                Request::Notice(text) => self.said.notice(text),
+                Request::Facts(facts) => self.said.facts(*facts)?,
+                Request::Waveform(drawn) => self.said.drawn(*drawn)?,
                 Request::Done { duration_ms, loudness } => {
                     self.allow(duration_ms)?;
-                    let length = self.written;
-                    return Ok(Some(Verdict::Converted { duration_ms, length, loudness }));
+                    let made = self.said.made(duration_ms, self.written, loudness)?;
+                    return Ok(Some(Verdict::Converted(Box::new(made))));
                 }
                 Request::Failed { reason, detail } => {
                     return Ok(Some(Verdict::Failed(Failure { reason, detail })));

@@ -27,6 +27,10 @@ pub(crate) enum Error {
     BatchFinal,
     #[error("There is no such thing here.")]
     NotFound,
+    #[error(
+        "Nothing of this kind is stored beside the MP3: it was made by an earlier version, or without decoding the sound."
+    )]
+    NotBeside,
     #[error("This address does not take this method.")]
     MethodNotAllowed,
     #[error("The body did not arrive in time.")]
@@ -94,7 +98,7 @@ impl Error {
         match self {
             Self::BadRequest(_) | Self::ClientGone(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized | Self::BadCredentials => StatusCode::UNAUTHORIZED,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NotBeside => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotReady(_)
@@ -125,7 +129,7 @@ impl Error {
             Self::Forbidden => "forbidden",
             Self::BatchExists => "batch_exists",
             Self::BatchFinal => "batch_final",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::NotBeside => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooSlow => "request_timeout",
             Self::NotReady(_) => "not_ready",

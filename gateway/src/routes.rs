@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batches;
+mod beside;
 mod conversions;
 pub(crate) mod count;
 mod dispatching;
@@ -45,6 +46,8 @@ pub(crate) fn all(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .or(conversions::routes(context))
         .unify()
         .or(mp3::routes(context))
+        .unify()
+        .or(beside::routes(context))
         .unify()
         .or(batches::routes(context))
         .unify()

@@ -101,6 +101,10 @@ struct Mp3View {
     /// When it is deleted; null means never.
     expires_at: Option<Timestamp>,
     url: String,
+    /// How it was made; an MP3 of an earlier version has none.
+    report_url: String,
+    /// Likewise; what was not decoded has none.
+    waveform_url: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,6 +137,12 @@ pub(crate) fn location(id: ConversionId) -> String {
     format!("/v1/conversions/{id}")
 }
 
+/// Differs whenever the text does.
+pub(crate) fn tag_of(text: &[u8]) -> Option<ETag> {
+    let digest = domain::Sha256::from(<[u8; 32]>::from(sha2::Sha256::digest(text)));
+    format!("\"{:.16}\"", digest.to_string()).parse().ok()
+}
+
 impl From<Conversion> for ConversionView {
     fn from(record: Conversion) -> Self {
         let show = |mp3: Mp3| Mp3View {
@@ -143,6 +153,8 @@ impl From<Conversion> for ConversionView {
             loudness: mp3.loudness,
             expires_at: record.mp3_expires_at,
             url: format!("{}/mp3", location(record.id)),
+            report_url: format!("{}/report", location(record.id)),
+            waveform_url: format!("{}/waveform", location(record.id)),
         };
         Self {
             id: record.id,
@@ -193,9 +205,7 @@ impl ConversionView {
 
     /// Differs whenever anything of the view does.
     pub(crate) fn tag(&self) -> Option<ETag> {
-        let text = serde_json::to_vec(self).ok()?;
-        let digest = domain::Sha256::from(<[u8; 32]>::from(sha2::Sha256::digest(text)));
-        format!("\"{:.16}\"", digest.to_string()).parse().ok()
+        tag_of(&serde_json::to_vec(self).ok()?)
     }
 }
 

@@ -33,6 +33,18 @@ def a_file(place):
     return sorted((data / place).iterdir())[0]
 
 
+def a_text():
+    return sorted((data / "mp3s").glob("*.json"))[0]
+
+
+def of_another():
+    """The report beside an MP3 tells of a longer one."""
+    stored = json.loads(a_text().read_text())
+    report = json.loads(stored["report"])
+    report["mp3"]["length"] += 1
+    a_text().write_text(json.dumps(stored | {"report": json.dumps(report)}))
+
+
 def flip(place):
     file = a_file(place)
     stored = bytearray(file.read_bytes())
@@ -84,6 +96,9 @@ DAMAGES = {
     "a bit of a video flips": (lambda: flip("videos"), "its bytes are not the recorded ones"),
     "an mp3 has an end too many": (lambda: a_file("mp3s").open("ab").write(b"x"), "bytes are stored"),
     "a stray mp3": (lambda: (data / "mp3s" / str(uuid.uuid4())).write_bytes(b"x"), "belongs to no record"),
+    "a report is lost": (lambda: a_text().unlink(), "nothing is stored beside its MP3"),
+    "a report is another's": (of_another, "the report is of another MP3"),
+    "a stray report": (lambda: (data / "mp3s" / f"{uuid.uuid4()}.json").write_text("{}"), "belongs to no record"),
     "a stray part": (lambda: (data / "videos" / f"{uuid.uuid4()}.part").touch(), "belongs to no record"),
     "a state goes back": (lambda: change_record(state="running", mp3=None), "not final but running"),
     "a success becomes a failure": (lambda: change_record(state="failed", mp3=None, failure={"reason": "deadline", "detail": ""}), "failed: {"),

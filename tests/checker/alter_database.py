@@ -99,6 +99,7 @@ DAMAGES = {
     "a bit of an mp3 flips": (lambda: flip("mp3s"), "its bytes are not the recorded ones"),
     "a bit of a video flips": (lambda: flip("videos"), "its bytes are not the recorded ones"),
     "an mp3 has an end too many": (lambda: lengthen("mp3s"), "bytes are stored"),
+    "a report is lost": (lambda: data["mp3s.files"].update_one({}, {"$unset": {"metadata.beside": 1}}), "nothing is stored beside its MP3"),
     "chunks have a gap": (lambda: gap("mp3s"), "has the chunks"),
     "a stray chunk of an mp3": (lambda: stray_chunk("mp3s"), "belongs to no record"),
     "a stray chunk of a video": (lambda: stray_chunk("videos"), "belongs to no record"),

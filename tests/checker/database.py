@@ -42,6 +42,7 @@ def read(url):
         conversions=rows(database, "conversions"),
         markers={row["_id"] for row in database["pending"].find()},
         files={bucket: files(database, bucket) for bucket in ("videos", "mp3s")},
+        beside={row["_id"]: row["metadata"]["beside"] for row in database["mp3s.files"].find({"metadata.beside": {"$exists": True}})},
         queued=[],
     )
 

@@ -47,6 +47,7 @@ def read(data):
         conversions=bodies(data, "conversions"),
         markers={row["file"] for row in rows(data, "records.sqlite", "SELECT file FROM pending")},
         files={place: files(data / place) for place in ("videos", "mp3s")},
+        beside={file.stem: json.loads(file.read_text()) for file in (data / "mp3s").glob("*.json")},
         queued=[json.loads(row["body"]) for row in messages if row["topic"] == "mp3"],
     )
 

@@ -2,7 +2,7 @@
 a reader (`folder.py`, `database.py`) says what is there, in the form of `Found`. It shares no code with
 the services: hashes and ffmpeg tell what a file is.
 """
-import collections, dataclasses, hashlib, math, struct, subprocess, tempfile
+import collections, dataclasses, hashlib, json, math, struct, subprocess, tempfile
 from typing import Callable
 
 FINAL = {"succeeded", "failed", "cancelled"}
@@ -23,6 +23,7 @@ class Found:
     conversions: dict
     markers: set  # ids of the files that have one
     files: dict  # of "videos" and "mp3s": by id, with `.part` behind it where its writer did not finish
+    beside: dict  # the report and the waveform of each MP3 that has them, by id: {"report", "waveform"}
     queued: list  # bodies of the `mp3` messages that nobody has taken yet
 
 
@@ -103,6 +104,18 @@ def judge_conversion(record, upload, found, what):
         stored = found.files["mp3s"].get(mp3["id"])
         if whole(stored, mp3["length"], mp3["sha256"], what):
             sounds_right(stored, upload, what)
+        told_right(found.beside.get(mp3["id"]), mp3, upload, what)
+
+
+def told_right(beside, mp3, upload, what):
+    """A report of this MP3, and a waveform as long as the original."""
+    if not must(beside is not None, f"{what}: nothing is stored beside its MP3"):
+        return
+    report, waveform = json.loads(beside["report"]), json.loads(beside["waveform"])
+    must(report["mp3"]["length"] == mp3["length"], f"{what}: the report is of another MP3")
+    seconds = waveform["length"] * waveform["samples_per_pixel"] / waveform["sample_rate"]
+    must(abs(seconds - upload["seconds"]) <= 0.2, f"{what}: a waveform of {seconds:.3f} s instead of {upload['seconds']}")
+    must(len(waveform["data"]) == 2 * waveform["length"], f"{what}: its waveform is cut off")
 
 
 def judge_records(told, videos, conversions):
@@ -143,7 +156,7 @@ def judge_files(found, swept):
     kept = {id for id, video in found.videos.items() if not video.get("deleted")}
     for place, named in (("videos", kept), ("mp3s", mp3s)):
         for name in sorted(found.files[place]):
-            id, part = name.removesuffix(".part"), name.endswith(".part")
+            id, part = name.removesuffix(".part").removesuffix(".json"), name.endswith(".part")
             owned = id in found.markers or (id in named and not part)
             must(owned, f"{place}/{name} belongs to no record and has no marker")
     for id in sorted(kept):

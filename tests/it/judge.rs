@@ -9,6 +9,7 @@ use crate::{
 };
 use anyhow::ensure;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
     time::Duration,
@@ -42,12 +43,25 @@ pub(crate) async fn one_mp3_each(stack: &mut Stack, accepted: &[Accepted]) -> Re
     for upload in accepted {
         let mp3 = upload.client.mp3(&upload.id).await?;
         clips::check(&mp3, &upload.clip, stack.folder())?;
+        told(upload, mp3.len()).await?;
     }
     let limit = Duration::from_secs(45);
     let what = format!("exactly {} stored MP3s", accepted.len());
     wait::until_true(&what, limit, async || Ok(stack.stored_mp3s().await? == accepted.len()))
         .await?;
     one_event_each(stack, accepted).await
+}
+
+/// The report is of this MP3, and the waveform lasts as long as the clip.
+async fn told(upload: &Accepted, length: usize) -> Result {
+    let path = |kind| format!("/v1/conversions/{}/{kind}", upload.id);
+    let report: Value = upload.client.get(&path("report")).await?.json().await?;
+    ensure!(report["mp3"]["length"] == length, "{report}");
+    let waveform: Value = upload.client.get(&path("waveform")).await?.json().await?;
+    let number = |key: &str| waveform[key].as_f64().unwrap_or_default();
+    let seconds = number("length") * number("samples_per_pixel") / number("sample_rate");
+    ensure!((seconds - upload.clip.seconds).abs() < 0.2, "{seconds} s of waveform");
+    Ok(())
 }
 
 async fn one_event_each(stack: &mut Stack, accepted: &[Accepted]) -> Result {

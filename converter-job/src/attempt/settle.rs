@@ -5,10 +5,13 @@ use super::{
     commit::{Committed, commit},
     interrupted,
 };
-use crate::{ending::Ending, work::Verdict};
-use domain::{Change, Failure, Loudness, Mp3};
+use crate::{
+    ending::Ending,
+    work::{Made, Verdict},
+};
+use domain::{Change, Failure, Mp3};
 use std::time::Duration;
-use storage::{BlobWriter, Error};
+use storage::{Blob, BlobWriter, Error};
 use tokio::time::timeout;
 
 /// For what is tidied up on the way out; the sweeper does the rest.
@@ -18,9 +21,7 @@ impl Attempt {
     /// Commits the end, and deletes what no record will name.
     pub(super) async fn settle(&self, stopped: Stopped, writer: BlobWriter) -> Ending {
         match stopped {
-            Stopped::Verdict(Verdict::Converted { duration_ms, length, loudness }) => {
-                self.succeed(writer, duration_ms, length, loudness).await
-            }
+            Stopped::Verdict(Verdict::Converted(made)) => self.succeed(writer, *made).await,
             Stopped::Verdict(Verdict::Failed(failure)) => {
                 let ending = self.fail(failure).await;
                 discard(writer).await;
@@ -41,14 +42,9 @@ impl Attempt {
         }
     }
 
-    async fn succeed(
-        &self,
-        writer: BlobWriter,
-        duration_ms: u64,
-        length: u64,
-        loudness: Option<Loudness>,
-    ) -> Ending {
-        let blob = match writer.finish().await {
+    async fn succeed(&self, writer: BlobWriter, made: Made) -> Ending {
+        let length = made.length;
+        let blob = match self.store(writer, &made).await {
             Ok(blob) if blob.length == length => blob,
             wrong => {
                 self.delete().await;
@@ -64,16 +60,15 @@ impl Attempt {
             id: self.record.id.mp3(self.record.claim),
             length: blob.length,
             sha256: blob.sha256,
-            duration_ms,
-            loudness: loudness.clone(),
+            duration_ms: made.duration_ms,
+            loudness: made.loudness.clone(),
         };
         let change = Change::Succeed { claim: self.record.claim, mp3 };
         match commit(&self.storage, self.record.id, &change).await {
             Committed::Yes => {
                 // Left behind, the marker tells the sweeper no more than the record does.
                 let _ = timeout(PATIENCE, self.storage.forget(self.file())).await;
-                let took = self.began.elapsed();
-                Ending::succeeded(duration_ms, blob.length, loudness.as_ref(), took)
+                Ending::succeeded(&made, self.began.elapsed())
             }
             Committed::Refused => {
                 self.delete().await;
@@ -84,6 +79,13 @@ impl Attempt {
                 Ending::trouble(format!("the MP3 may not be committed: {error}"))
             }
         }
+    }
+
+    /// Makes the MP3 a file of its own, with its report and its waveform beside it.
+    async fn store(&self, writer: BlobWriter, made: &Made) -> Result<Blob, Error> {
+        let beside = made.beside(&self.record.options, self.began.elapsed());
+        let beside = beside.map_err(|error| Error::Corrupt(error.to_string()))?;
+        writer.finish_with(&beside).await
     }
 
     /// Commits a failure.

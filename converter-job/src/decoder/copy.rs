@@ -11,6 +11,7 @@ use super::{
     packets::{Packets, nanoseconds},
     walk::Walk,
 };
+use crate::protocol::{Facts, Request};
 use domain::Reason;
 use ends::{Ends, Told};
 use ffmpeg_next::{
@@ -35,6 +36,9 @@ pub(super) fn copy(walk: &Walk<'_>, mut packets: Packets) -> Result<u64, Stop> {
         ends.begin(&told);
         let mut lasts = 0;
         for (frame, bytes) in layer3::frames(bytes) {
+            if first.is_none() {
+                walk.link.tell(&facts(&packets, frame));
+            }
             if !first.get_or_insert(frame).is_like(frame) {
                 return Err(mixed());
             }
@@ -56,6 +60,12 @@ pub(super) fn copy(walk: &Walk<'_>, mut packets: Packets) -> Result<u64, Stop> {
     };
     mp3.finish(|_| ends.silence())?;
     Ok(ends.sound_ms(first.rate()))
+}
+
+/// What is known of the MP3 once it begins.
+fn facts(packets: &Packets, frame: Frame) -> Request {
+    let (origin, channels) = (packets.origin().clone(), frame.channels());
+    Request::Facts(Box::new(Facts { origin, sample_rate: frame.rate(), channels }))
 }
 
 fn mixed() -> Stop {

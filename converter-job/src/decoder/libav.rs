@@ -18,7 +18,7 @@ use super::{
 use domain::{Language, Reason};
 use ffmpeg_next::{
     Dictionary, Error, Packet,
-    codec::packet::Ref,
+    codec::{self, packet::Ref},
     error::{EINVAL, ENOMEM},
     ffi,
     format::context::{Input, StreamIo},
@@ -40,6 +40,8 @@ pub(super) struct Track {
     pub(super) index: usize,
     /// What it carries.
     pub(super) medium: media::Type,
+    /// Its codec.
+    pub(super) codec: codec::Id,
     /// The container's four letters for its codec.
     pub(super) tag: [u8; 4],
     /// 0 where not known.
@@ -165,6 +167,7 @@ pub(super) fn tracks(input: &Input) -> Vec<Track> {
         Track {
             index: usize::try_from(stream.index).unwrap_or_default(),
             medium: parameters.codec_type.into(),
+            codec: parameters.codec_id.into(),
             tag: parameters.codec_tag.to_le_bytes(),
             channels: parameters.ch_layout.nb_channels,
             rate: parameters.sample_rate,

@@ -51,6 +51,11 @@ impl Shared {
         self.lock().note(|link| link.requests.write_all(&request.encode()))
     }
 
+    /// Says something that is no reason to end where it cannot be said: a broken pipe shows later.
+    pub(super) fn tell(&self, request: &Request) {
+        let _ = self.send(request);
+    }
+
     /// Asks for bytes of the video. Each request is answered, in order.
     pub(super) fn ask(&self, offset: u64, length: u32) -> io::Result<()> {
         self.send(&Request::Read { offset, length })

@@ -1,8 +1,8 @@
 //! The track of sound that is wanted: which it is, and its packets in order.
 
-use super::{Stop, libav, limits, tags, track, video::Video};
+use super::{Stop, facts, libav, limits, tags, track, video::Video};
 use crate::protocol::Job;
-use domain::{Moment, Options, Reason};
+use domain::{Moment, Options, Origin, Reason};
 use ffmpeg_next::{
     Error, Packet, Rational,
     codec::{self, packet::side_data},
@@ -16,6 +16,7 @@ const PATIENCE: u32 = 1000;
 /// One track, being read.
 pub(super) struct Packets {
     input: Input,
+    origin: Origin,
     track: usize,
     /// Read already, and not given yet.
     first: Option<Packet>,
@@ -59,7 +60,8 @@ impl Packets {
         let end = job.options.end.map(Moment::ms);
         let duration_ms = duration_ms.into_iter().chain(end).min();
         let ends = declared_end(&input, track.index);
-        Ok(Self { input, track: track.index, first, ends, duration_ms })
+        let origin = facts::origin(input.format().name(), &tracks, track);
+        Ok(Self { input, origin, track: track.index, first, ends, duration_ms })
     }
 
     /// The next packet; `None` at the end.
@@ -72,6 +74,11 @@ impl Packets {
             return Err(encrypted());
         }
         Ok(packet)
+    }
+
+    /// What the file says of itself.
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The track in its container.

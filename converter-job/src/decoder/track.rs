@@ -50,11 +50,13 @@ fn names(sound: &[(u8, &Track)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ffmpeg_next::codec;
 
     fn track(index: usize, medium: media::Type, channels: i32) -> Track {
         Track {
             index,
             medium,
+            codec: codec::Id::AAC,
             tag: *b"mp4a",
             channels,
             rate: 48_000,

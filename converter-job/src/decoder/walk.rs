@@ -75,8 +75,7 @@ impl Walk<'_> {
         let percent = self.share.start + u8::try_from(share).unwrap_or(0);
         if percent > *told {
             *told = percent;
-            // A broken pipe shows in the link.
-            let _ = self.link.send(&Request::Progress { percent, sound_ms });
+            self.link.tell(&Request::Progress { percent, sound_ms });
         }
     }
 
@@ -94,8 +93,7 @@ impl Walk<'_> {
     /// Says something that deserves attention; of two walks the last does.
     pub(super) fn notice(&self, text: String) {
         if self.share.end == 100 {
-            // A broken pipe shows in the link.
-            let _ = self.link.send(&Request::Notice(text));
+            self.link.tell(&Request::Notice(text));
         }
     }
 

@@ -52,11 +52,11 @@ async fn what_breaks_the_rules_is_trouble() {
         append.clone() + &say('p', 10, &(number(2) + "xy")),
         append.clone() + &say('p', 9, &(number(u64::MAX) + "x")),
         // No MP3, more sound than there can be, more than the longest.
-        say('d', 8, &number(1000)),
-        append.clone() + &say('d', 8, &number(u64::MAX)),
+        facts() + &say('d', 8, &number(1000)),
+        facts() + &append + &say('d', 8, &number(u64::MAX)),
         // Half a loudness, and one that is no number.
-        append.clone() + &say('d', 16, &(number(1000) + &number(0))),
-        append.clone() + &say('d', 32, &(number(1000) + &number(u64::MAX).repeat(3))),
+        facts() + &append + &say('d', 16, &(number(1000) + &number(0))),
+        facts() + &append + &say('d', 32, &(number(1000) + &number(u64::MAX).repeat(3))),
         // A read larger than any of ours, a reason that does not exist.
         say('r', 12, &(number(0) + "\\377\\377\\377\\377")),
         say('f', 1, "\\011"),
@@ -67,11 +67,66 @@ async fn what_breaks_the_rules_is_trouble() {
     }
 }
 
+const FACTS: &str = r#"{"origin":{"container":"wav","codec":"pcm_s16le","track":1,"tracks":[{"number":1,"codec":"pcm_s16le","language":null,"channels":2,"sample_rate":48000,"default":false}]},"sample_rate":48000,"channels":2}"#;
+
+fn facts() -> String {
+    say('i', u32::try_from(FACTS.len()).unwrap(), FACTS)
+}
+
+/// One pixel of a waveform, and a peak of 0 dB.
+fn waveform(low: u8, high: u8) -> String {
+    let rate = "\\200\\273\\0\\0";
+    say('w', 18, &format!("{rate}\\0\\1\\0\\0{}\\{low:03o}\\{high:03o}", number(0)))
+}
+
+#[tokio::test]
+async fn what_is_told_beside_the_mp3_is_kept() {
+    let notices = say('n', 3, "odd").repeat(9);
+    let script = facts()
+        + &say('a', 3, "mp3")
+        + &notices
+        + &waveform(200, 100)
+        + &say('d', 8, &number(1000));
+    let made = match verdict(&script, &order()).await {
+        Verdict::Converted(made) => made,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (made.duration_ms, made.length, made.facts.origin.codec.as_str()),
+        (1000, 3, "pcm_s16le")
+    );
+    assert_eq!(made.warnings, ["odd"; 4]);
+    let beside = made.beside(&order().options, Duration::from_millis(1500)).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&beside.report).unwrap();
+    assert_eq!((&report["took_ms"], &report["peak_dbfs"]), (&1500.into(), &0.into()));
+    let waveform: serde_json::Value = serde_json::from_str(&beside.waveform.unwrap()).unwrap();
+    assert_eq!(waveform["data"], serde_json::json!([-56, 100]));
+}
+
+#[tokio::test]
+async fn what_is_said_once_is_not_said_twice_and_not_left_out() {
+    let (append, done) = (say('a', 3, "mp3"), say('d', 8, &number(1000)));
+    let pixel = waveform(200, 100);
+    for breaks in [
+        append.clone() + &done,
+        append.clone() + &pixel + &done,
+        facts() + &facts() + &append + &done,
+        facts() + &append + &pixel + &pixel + &done,
+        facts() + &append + &waveform(100, 200) + &done,
+    ] {
+        let verdict = verdict(&breaks, &order()).await;
+        assert!(matches!(&verdict, Verdict::Trouble(_)), "{breaks}: {verdict:?}");
+    }
+    // Where nothing is decoded there is no waveform.
+    let verdict = verdict(&(facts() + &append + &done), &order()).await;
+    assert!(matches!(&verdict, Verdict::Converted(made) if made.drawn.is_none()), "{verdict:?}");
+}
+
 #[tokio::test]
 async fn more_mp3_than_the_sound_can_make_is_trouble() {
     let flood = format!("dd if=/dev/zero bs=65536 count=1 2>/dev/null; {}", "");
     let script = (0..5).map(|_| say('a', 65_536, "") + &flood).collect::<String>();
-    let verdict = verdict(&(script + &say('d', 8, &number(1))), &order()).await;
+    let verdict = verdict(&(facts() + &script + &say('d', 8, &number(1))), &order()).await;
     assert!(matches!(&verdict, Verdict::Trouble(_)), "{verdict:?}");
 }
 

@@ -7,7 +7,7 @@ use crate::{
 use bytes::Bytes;
 use domain::{
     Cause, Change, Conversion, ConversionId, FileName, NewConversion, Options, PendingKind, Preset,
-    Reason, Role, State, Video, VideoId,
+    Reason, Report, Role, State, Video, VideoId, Waveform,
 };
 use jiff::Timestamp;
 use rustix::process::Signal;
@@ -115,8 +115,14 @@ impl Stage {
         child
     }
 
+    /// The names of all files of MP3s, without the texts beside those that are whole.
     fn mp3s(&self) -> Vec<String> {
-        names(&self.folder.path("mp3s"))
+        let mut names = names(&self.folder.path("mp3s"));
+        let whole = names.clone();
+        names.retain(|name| {
+            name.strip_suffix(".json").is_none_or(|id| !whole.contains(&id.to_owned()))
+        });
+        names
     }
 
     async fn assert_nothing_is_left(&self) {
@@ -154,6 +160,24 @@ async fn a_conversion_ends_with_its_mp3_in_the_record() {
     assert!(stage.storage.pending(9).await.unwrap().is_empty());
     let told = std::fs::read_to_string(stage.folder.path("termination-log")).unwrap();
     assert!(told.starts_with("converter-job: succeeded: "), "{told}");
+}
+
+#[tokio::test]
+async fn a_report_and_a_waveform_are_stored_beside_the_mp3() {
+    let options = Options { allow_truncated: true, ..Options::default() };
+    let stage = Stage::asked(&second_of_sound()[..100_000], options.clone()).await;
+    assert_end(&end(stage.start(1, &[])), 0, "succeeded: 0:00:01");
+    let mp3 = stage.record().await.mp3.unwrap();
+    let beside = stage.storage.beside(mp3.id).await.unwrap().unwrap();
+    let report: Report = serde_json::from_str(&beside.report).unwrap();
+    assert_eq!(
+        (report.origin.container.as_str(), report.origin.codec.as_str()),
+        ("wav", "pcm_s16le")
+    );
+    assert_eq!((report.duration_ms, report.mp3.length), (mp3.duration_ms, mp3.length));
+    assert_eq!((report.options, report.warnings.len()), (options, 1));
+    let waveform: Waveform = serde_json::from_str(&beside.waveform.unwrap()).unwrap();
+    assert_eq!((waveform.sample_rate(), waveform.data()), (48_000, &[0; 2 * 98][..]));
 }
 
 #[tokio::test]

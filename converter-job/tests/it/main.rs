@@ -7,6 +7,7 @@
 )]
 
 mod attempt;
+mod beside;
 mod copy;
 mod cut;
 mod decoder;

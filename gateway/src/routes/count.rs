@@ -19,6 +19,8 @@ const ROUTES: &[&str] = &[
     "/v1/conversions/{id}/cancel",
     "/v1/conversions/{id}/retry",
     "/v1/conversions/{id}/mp3",
+    "/v1/conversions/{id}/report",
+    "/v1/conversions/{id}/waveform",
     "/v1/users",
     "/v1/users/{name}",
     "/v1/users/{name}/password",

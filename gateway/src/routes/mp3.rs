@@ -79,7 +79,8 @@ pub(super) async fn send(
     Ok(response)
 }
 
-fn result(conversion: &Conversion) -> Result<&Mp3, Error> {
+/// The MP3 of a conversion that has one; the reason where it has none.
+pub(super) fn result(conversion: &Conversion) -> Result<&Mp3, Error> {
     if conversion.has_expired(Timestamp::now()) {
         return Err(Error::Mp3Expired);
     }

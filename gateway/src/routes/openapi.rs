@@ -1,7 +1,7 @@
 //! The description of the API (OpenAPI 3.1), gathered from the handlers and the types that they
 //! answer with. What auth answers by way of the gateway is described here.
 
-use super::{batches, conversions, dispatching, letters, login, me, mp3, videos};
+use super::{batches, beside, conversions, dispatching, letters, login, me, mp3, videos};
 use crate::error::{Error, Problem};
 use jiff::Timestamp;
 use std::sync::OnceLock;
@@ -154,6 +154,7 @@ at_auth! {
         videos::post_video, videos::list_videos, videos::show_video, videos::delete_video,
         conversions::post_conversion, conversions::list_conversions, conversions::show_conversion,
         conversions::cancel_conversion, conversions::retry_conversion, mp3::show_mp3,
+        beside::show_report, beside::show_waveform,
         login::login_at_auth, me::show_me, list_users, add_user, show_user, change_user,
         batches::post_batch, batches::list_batches, batches::show_batch, batches::change_batch,
         batches::estimate_batch, dispatching::show_dispatching, dispatching::switch_dispatching,

@@ -6,6 +6,7 @@
 mod accounts;
 mod api;
 mod auth;
+mod beside;
 mod cors;
 mod description;
 mod http;

@@ -4,6 +4,7 @@ use crate::{http::Answer, stack::Stack};
 use domain::{Change, Conversion, Failure, Loudness, Mp3, PendingKind, Reason};
 use reqwest::Method;
 use serde_json::json;
+use storage::Beside;
 
 /// More than one step of the stream.
 const LENGTH: usize = 3_000_000;
@@ -13,20 +14,28 @@ fn sound() -> Vec<u8> {
 }
 
 /// A conversion at work, with its first claim.
-async fn running(stack: &Stack) -> Conversion {
+pub(crate) async fn running(stack: &Stack) -> Conversion {
     let id = stack.upload("ada", "x").await.id;
     stack.storage.change(id, &Change::Dispatch { attempt: 1 }).await.unwrap();
     stack.storage.change(id, &Change::Claim { attempt: 1 }).await.unwrap()
 }
 
-/// What the converter does.
+/// What the converter of an earlier version did.
 pub(crate) async fn succeeded(stack: &Stack) -> (Conversion, Mp3) {
+    succeeded_with(stack, None).await
+}
+
+/// What the converter does.
+pub(crate) async fn succeeded_with(stack: &Stack, beside: Option<&Beside>) -> (Conversion, Mp3) {
     let made = running(stack).await;
     let mp3 = made.id.mp3(made.claim);
     let file = PendingKind::Mp3 { mp3, conversion: made.id, claim: made.claim };
     let mut writer = stack.storage.create(file).await.unwrap();
     writer.append(sound().into()).await.unwrap();
-    let blob = writer.finish().await.unwrap();
+    let blob = match beside {
+        Some(beside) => writer.finish_with(beside).await.unwrap(),
+        None => writer.finish().await.unwrap(),
+    };
     let level = |level: f64| level.try_into().unwrap();
     let loudness = Some(Loudness {
         integrated_lufs: level(-23.4),

@@ -10,9 +10,11 @@ mod id;
 mod options;
 mod outcome;
 mod pending;
+mod report;
 mod trace;
 mod user;
 mod video;
+mod waveform;
 
 pub use batch::{
     BadBatchId, Batch, BatchChange, BatchId, BatchRefused, BatchState, BatchWish, Lane, Matching,
@@ -30,6 +32,8 @@ pub use options::{
 };
 pub use outcome::{Cause, Exit, Reason};
 pub use pending::{Pending, PendingKind, Verdict, verdict};
+pub use report::{Mp3Shape, Origin, Report, SoundTrack};
 pub use trace::{BadTraceParent, TraceParent};
 pub use user::{BadUserName, Role, UserName};
 pub use video::{FileName, Sha256, Video};
+pub use waveform::Waveform;

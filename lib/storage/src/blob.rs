@@ -1,6 +1,6 @@
 //! Stored bytes: a writer that takes them in order and a reader that seeks.
 
-use crate::{Error, Storage, embedded, mongo};
+use crate::{Beside, Error, Storage, embedded, mongo};
 use bytes::Bytes;
 use domain::{Mp3Id, PendingKind, Sha256, VideoId};
 use futures::{Stream, StreamExt, stream};
@@ -125,7 +125,16 @@ impl BlobWriter {
     /// # Errors
     /// Also when the sweeper took the writer for dead. After any error the file must be deleted with
     /// [`Storage::delete`]; the marker is best left to the sweeper.
-    pub async fn finish(mut self) -> Result<Blob, Error> {
+    pub async fn finish(self) -> Result<Blob, Error> {
+        self.end(None).await
+    }
+
+    /// As [`BlobWriter::finish`], with texts beside the file: whoever sees the file finds them.
+    pub async fn finish_with(self, beside: &Beside) -> Result<Blob, Error> {
+        self.end(Some(beside)).await
+    }
+
+    async fn end(mut self, beside: Option<&Beside>) -> Result<Blob, Error> {
         self.begin()?;
         match &mut self.sink {
             Sink::Mongo(writer) => writer.flush().await,
@@ -145,8 +154,8 @@ impl BlobWriter {
             return Err(error);
         }
         match self.sink {
-            Sink::Mongo(writer) => writer.commit().await,
-            Sink::Embedded(writer) => writer.commit().await,
+            Sink::Mongo(writer) => writer.commit(beside).await,
+            Sink::Embedded(writer) => writer.commit(beside).await,
         }
     }
 

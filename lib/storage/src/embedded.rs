@@ -3,6 +3,7 @@
 //! Several processes have it open: the server and each of its converters.
 
 mod accept;
+mod beside;
 mod control;
 mod file;
 #[cfg(test)]

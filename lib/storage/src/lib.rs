@@ -5,11 +5,13 @@
 //! version that was read; no file is ever whole in memory; a file gets a pending marker before its
 //! first byte, so that whatever a crash leaves behind can be found.
 
+mod beside;
 mod blob;
 mod columns;
 mod embedded;
 mod mongo;
 
+pub use beside::Beside;
 pub use blob::{Blob, BlobReader, BlobWriter, PATCHABLE};
 
 use domain::{
@@ -173,6 +175,11 @@ impl Storage {
     /// Opens an MP3's bytes.
     pub async fn open_mp3(&self, mp3: Mp3Id) -> Result<BlobReader, Error> {
         BlobReader::open(self, blob::Name::Mp3(mp3)).await
+    }
+
+    /// The texts beside an MP3; none where it has none, or is not there.
+    pub async fn beside(&self, mp3: Mp3Id) -> Result<Option<Beside>, Error> {
+        on!(self, store => store.beside(blob::Name::Mp3(mp3)).await)
     }
 
     /// Opens a file that the original system has stored; says its name too.

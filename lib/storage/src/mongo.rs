@@ -3,6 +3,7 @@
 //! Records are written with majority and journal and read from the primary. Works on a standalone
 //! server and on a replica set: no transaction is used anywhere.
 
+mod beside;
 mod control;
 mod foreign;
 mod gridfs;

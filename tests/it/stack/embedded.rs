@@ -93,7 +93,9 @@ impl Embedded {
     }
 
     pub(super) async fn stored_mp3s(&self) -> Result<usize> {
-        Ok(std::fs::read_dir(self.data.join("mp3s"))?.count())
+        let files = std::fs::read_dir(self.data.join("mp3s"))?.flatten();
+        // Without the texts beside them.
+        Ok(files.filter(|file| file.path().extension().is_none_or(|end| end != "json")).count())
     }
 
     /// Only one process may have the messages open, so the server is stopped; what it had not

@@ -26,7 +26,8 @@ pub enum Track {
 }
 
 /// A language by three letters of ISO 639-2, in lower case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Language([u8; 3]);
 
 /// Streams that a file may have.
@@ -120,6 +121,19 @@ impl FromStr for Language {
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(str::from_utf8(&self.0).unwrap_or_default())
+    }
+}
+
+impl From<Language> for String {
+    fn from(language: Language) -> Self {
+        language.to_string()
+    }
+}
+
+impl TryFrom<String> for Language {
+    type Error = BadOption;
+    fn try_from(code: String) -> Result<Self, BadOption> {
+        code.parse()
     }
 }
 

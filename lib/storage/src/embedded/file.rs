@@ -1,13 +1,14 @@
 //! Files in the data folder. A file is written as `NAME.part` and renamed when it is complete and
-//! on the disk, so a name without `.part` is always a whole file.
+//! on the disk, so a name without `.part` is always a whole file. The texts beside it are in
+//! `NAME.json`, which is there before the file has its name and goes when the file goes.
 
-use super::Embedded;
-use crate::{Blob, Error, blob::Name};
+use super::{Embedded, beside};
+use crate::{Beside, Blob, Error, blob::Name};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     mem,
     ops::Range,
     os::unix::fs::{FileExt, OpenOptionsExt},
@@ -22,21 +23,17 @@ use tokio::task::{JoinHandle, spawn_blocking};
 const BATCH: usize = 256 << 10;
 
 impl Embedded {
-    fn path(&self, name: Name) -> PathBuf {
+    pub(super) fn path(&self, name: Name) -> PathBuf {
         self.folder.join(name.place()).join(name.id())
     }
 
     pub(crate) async fn delete(&self, name: Name) -> Result<(), Error> {
         let whole = self.path(name);
         run(move || {
-            // In this order, since a `commit` under way turns the first into the second.
-            for path in [&part_of(&whole), &whole] {
-                match fs::remove_file(path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(error.into());
-                    }
-                    _ => {}
-                }
+            // In this order, since a `commit` under way turns the first into the second, and takes the
+            // third back where it finds no first.
+            for path in [&part_of(&whole), &whole, &beside::place(&whole)] {
+                remove(path)?;
             }
             // Before the marker goes, or a power cut could bring back a file that has none.
             sync_folder_of(&whole)
@@ -49,7 +46,15 @@ fn part_of(whole: &Path) -> PathBuf {
     whole.with_extension("part")
 }
 
-async fn run<T: Send + 'static>(
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     spawn_blocking(work).await.map_err(|error| Error::Unavailable(error.to_string()))?
@@ -81,11 +86,7 @@ impl Writer {
     pub(crate) async fn new(store: &Embedded, name: Name) -> Result<Self, Error> {
         let whole = store.path(name);
         let part = part_of(&whole);
-        let file = run(move || {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(true);
-            Ok(options.mode(0o600).open(part)?)
-        });
+        let file = run(move || Ok(create(&part)?));
         let output = Output {
             file: file.await?,
             hash: Sha256::new(),
@@ -154,10 +155,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives the flushed file its name.
-    pub(crate) async fn commit(mut self) -> Result<Blob, Error> {
+    /// Gives the flushed file its name, and the texts a place beside it.
+    pub(crate) async fn commit(mut self, texts: Option<&Beside>) -> Result<Blob, Error> {
         let output = self.settled().await?;
-        run(move || output.commit(&self.whole)).await
+        let texts = texts.map(beside::text_of).transpose()?;
+        run(move || output.commit(&self.whole, texts.as_deref())).await
     }
 
     /// Waits for the write in flight. What a cancelled call has left goes to a file that the deletion
@@ -178,12 +180,26 @@ impl Output {
         Ok(self)
     }
 
-    fn commit(self, whole: &Path) -> Result<Blob, Error> {
+    fn commit(self, whole: &Path, texts: Option<&[u8]>) -> Result<Blob, Error> {
         let digest = if self.patched { hash_of(&part_of(whole))? } else { self.hash.finalize() };
-        fs::rename(part_of(whole), whole)?;
+        if let Some(texts) = texts {
+            beside::write(whole, texts)?;
+        }
+        if let Err(error) = fs::rename(part_of(whole), whole) {
+            // It has been deleted meanwhile, and nobody would delete what came after that.
+            remove(&beside::place(whole))?;
+            return Err(error.into());
+        }
         sync_folder_of(whole)?;
         Ok(Blob { length: self.length, sha256: <[u8; 32]>::from(digest).into() })
     }
+}
+
+/// A new file, or an old one without its bytes.
+pub(super) fn create(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true);
+    options.mode(0o600).open(path)
 }
 
 /// Makes what was named or removed in the folder of this file survive a power cut.

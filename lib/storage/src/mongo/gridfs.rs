@@ -4,8 +4,8 @@
 //! written and read here. The file document comes last, when all the chunks are there for good: a
 //! file without one does not exist.
 
-use super::{Mongo, number};
-use crate::{Blob, Error, blob::Name};
+use super::{Mongo, bson, number};
+use crate::{Beside, Blob, Error, blob::Name};
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use mongodb::{
@@ -29,7 +29,7 @@ const BATCH: usize = 2;
 static INSERTS: Semaphore = Semaphore::const_new(4);
 
 impl Mongo {
-    fn files(&self, name: Name) -> Collection<Document> {
+    pub(super) fn files(&self, name: Name) -> Collection<Document> {
         self.records(&format!("{}.files", name.place()))
     }
 
@@ -156,8 +156,8 @@ impl Writer {
         self.settled().await
     }
 
-    /// Makes the flushed chunks a file.
-    pub(crate) async fn commit(mut self) -> Result<Blob, Error> {
+    /// Makes the flushed chunks a file, with the texts beside it in its one document.
+    pub(crate) async fn commit(mut self, beside: Option<&Beside>) -> Result<Blob, Error> {
         self.check_count().await?;
         let digest = if self.patched {
             self.stored_hash().await?
@@ -165,13 +165,17 @@ impl Writer {
             mem::take(&mut self.hash).finalize()
         };
         let sha256 = domain::Sha256::from(<[u8; 32]>::from(digest));
+        let mut metadata = doc! { "sha256": sha256.to_string() };
+        if let Some(beside) = beside {
+            metadata.insert("beside", bson(beside)?);
+        }
         let file = doc! {
             "_id": self.name.id(),
             "length": self.length as i64,
             "chunkSize": CHUNK as i32,
             "uploadDate": DateTime::now(),
             "filename": self.name.id(),
-            "metadata": { "sha256": sha256.to_string() },
+            "metadata": metadata,
         };
         self.store.files(self.name).insert_one(file).await?;
         Ok(Blob { length: self.length, sha256 })
@@ -222,8 +226,10 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) async fn open(store: &Mongo, name: Name) -> Result<(Self, u64), Error> {
-        let file =
-            store.files(name).find_one(doc! { "_id": name.id() }).await?.ok_or(Error::NotFound)?;
+        // The texts beside it may be much longer than what is wanted.
+        let (files, wanted) = (store.files(name), doc! { "length": 1, "chunkSize": 1 });
+        let found = files.find_one(doc! { "_id": name.id() }).projection(wanted).await?;
+        let file = found.ok_or(Error::NotFound)?;
         Self::of(&file, store.chunks(name))
     }
 

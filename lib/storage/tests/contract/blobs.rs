@@ -164,7 +164,7 @@ pub(crate) async fn deleting_leaves_nothing_and_repeats(Store { storage, url }: 
 }
 
 /// Looks behind the store's back.
-async fn no_bytes_are_left(url: &str) {
+pub(crate) async fn no_bytes_are_left(url: &str) {
     if let Some(folder) = url.strip_prefix("file:") {
         for place in ["videos", "mp3s"] {
             assert_eq!(std::fs::read_dir(format!("{folder}/{place}")).unwrap().count(), 0);

@@ -10,6 +10,7 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod beside;
 mod blobs;
 mod foreign;
 mod lifetimes;
@@ -97,6 +98,10 @@ macro_rules! held_by_all {
 }
 
 held_by_all! {
+    beside::texts_come_and_go_with_their_file
+    beside::a_file_without_texts_has_none
+    beside::a_writer_that_does_not_finish_leaves_no_texts
+    beside::a_purge_takes_the_texts_along
     blobs::what_is_written_in_any_pieces_is_read_back
     blobs::any_range_is_read_across_every_boundary
     blobs::a_patched_head_counts_in_the_hash
