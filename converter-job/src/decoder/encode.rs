@@ -8,7 +8,7 @@ use super::{
     loudness,
     mp3::Mp3,
     resample::Shape,
-    segments::Segments,
+    segments::{BLOCK, Segments},
     workers::{Form, Workers},
 };
 use crate::protocol::Job;
@@ -25,6 +25,8 @@ pub(super) struct Encoder {
     waiting: Vec<Vec<u8>>,
     /// Samples in one MP3 frame.
     step: usize,
+    /// Samples that are encoded together.
+    unit: usize,
     /// Samples encoded.
     samples: u64,
 }
@@ -51,6 +53,7 @@ impl Encoder {
         let step = lame.step();
         let Shape { format, rate, .. } = shape;
         let channels = shape.layout.channels();
+        let unit = if workers.is_empty() { step } else { step * BLOCK as usize };
         let lames = if workers.is_empty() {
             Lames::One(Box::new(lame))
         } else {
@@ -58,10 +61,10 @@ impl Encoder {
         };
         let planes = usize::try_from(channels).unwrap_or(2);
         let waiting = vec![Vec::new(); planes];
-        Ok(Self { shape, gain, lames, mp3, waiting, step, samples: 0 })
+        Ok(Self { shape, gain, lames, mp3, waiting, step, unit, samples: 0 })
     }
 
-    /// Encodes as many whole frames as what waits and `frame` make.
+    /// Encodes as many whole units as what waits and `frame` make.
     pub(super) fn push(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
         let width = self.shape.format.bytes();
         let added = frame.samples() * width;
@@ -76,7 +79,7 @@ impl Encoder {
             }
         }
         let have = self.waiting.first().map_or(0, Vec::len) / width;
-        let whole = have - have % self.step;
+        let whole = have - have % self.unit;
         self.encode(whole)?;
         for plane in &mut self.waiting {
             plane.drain(..whole * width);

@@ -5,7 +5,7 @@
 //! segment's own are kept. What must hold: the bit reservoir is off. Then a frame depends on the sound
 //! around it and on what LAME has heard in the frames before, and on nothing else.
 //!
-//! A worker gets its segment frame by frame, as the sound is decoded, and its queue holds no more than
+//! A worker gets its segment block by block, as the sound is decoded, and its queue holds no more than
 //! a segment: that bounds the memory, and has every worker at work while the next segment comes in.
 
 use super::{
@@ -15,18 +15,20 @@ use super::{
 use ffmpeg_next::Packet;
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
+/// Frames that are handed over together. All that is counted below in frames is a multiple of it.
+pub(super) const BLOCK: u64 = 7;
 /// Frames in a segment: 72 s at 48 kHz, 28 MB of stereo. Shorter ones cost more time for the frames
 /// that are encoded twice, longer ones more memory.
-const SEGMENT: u64 = 3000;
+const SEGMENT: u64 = 429 * BLOCK;
 /// Frames in the first segment of each worker: short videos want several threads too.
-const FIRST: u64 = 1000;
+const FIRST: u64 = 143 * BLOCK;
 /// Frames heard before a segment. LAME's threshold of hearing was measured to remember 95.
 const BEFORE: u64 = 100;
-/// Frames heard after it: more than LAME looks ahead.
-const AFTER: u64 = 4;
+/// Frames heard after it: more than LAME looks ahead, which is 4.
+const AFTER: u64 = BLOCK;
 /// At 44.1 kHz and its halves the padding of frames repeats after so many, counted from the first that
 /// an encoder gets.
-const PHASE: u64 = 49;
+const PHASE: u64 = 7 * BLOCK;
 
 /// Sound that is cut, encoded and put together again.
 pub(super) struct Segments {
@@ -36,7 +38,7 @@ pub(super) struct Segments {
     count: u64,
     /// The end of the segment that is coming in.
     end: u64,
-    /// The latest frames, as far as the next segment needs them before its own.
+    /// The latest blocks, as far as the next segment needs them before its own.
     latest: VecDeque<Arc<Piece>>,
     /// The segment that is coming in, and the one whose packets are due.
     turn: usize,
@@ -50,18 +52,20 @@ impl Segments {
         Ok(Self { workers, form, count: 0, end: FIRST, latest, turn: 0, due: 0 })
     }
 
-    /// Takes sound, and gives the packets that are ready to `write`, in order.
+    /// Takes sound in whole blocks, the last one excepted, and gives the packets that are ready to
+    /// `write`, in order.
     pub(super) fn push(
         &mut self,
         planes: &[Vec<u8>],
         bytes: Range<usize>,
         write: &mut impl FnMut(Packet) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
-        let step = self.form.step * self.form.format.bytes();
-        for start in bytes.clone().step_by(step) {
-            let frame = start..bytes.end.min(start + step);
-            let piece = planes.iter().map(|plane| plane[frame.clone()].to_vec()).collect();
-            self.take(Arc::new(piece))?;
+        let length = self.form.step * self.form.format.bytes() * BLOCK as usize;
+        for start in bytes.clone().step_by(length) {
+            let block = start..bytes.end.min(start + length);
+            let frames = block.len().div_ceil(length / BLOCK as usize) as u64;
+            let piece = planes.iter().map(|plane| plane[block.clone()].to_vec()).collect();
+            self.take(Arc::new(piece), frames)?;
             if self.count == self.end + AFTER {
                 self.next()?;
                 self.write_ready(write)?;
@@ -70,14 +74,20 @@ impl Segments {
         Ok(())
     }
 
-    /// Takes one frame.
-    fn take(&mut self, piece: Arc<Piece>) -> Result<(), Stop> {
+    /// Takes one block of so many frames.
+    fn take(&mut self, piece: Arc<Piece>, frames: u64) -> Result<(), Stop> {
         self.workers.give(self.turn, Task::Sound(piece.clone()))?;
-        if self.count >= first_heard(self.end) {
+        if self.count >= self.first_heard() {
             self.latest.push_back(piece);
         }
-        self.count += 1;
+        self.count += frames;
         Ok(())
+    }
+
+    /// The first frame that the encoder of the next segment hears.
+    const fn first_heard(&self) -> u64 {
+        let phase = if self.form.rate.is_multiple_of(11_025) { PHASE } else { BLOCK };
+        self.end.saturating_sub(BEFORE) / phase * phase
     }
 
     /// Ends the segment that is coming in, and begins the next.
@@ -85,7 +95,7 @@ impl Segments {
         self.workers.give(self.turn, Task::End { is_last: false })?;
         self.turn += 1;
         let length = if self.turn < self.workers.len() { FIRST } else { SEGMENT };
-        let (begin, wanted) = (first_heard(self.end), self.end..self.end + length);
+        let (begin, wanted) = (self.first_heard(), self.end..self.end + length);
         self.end = wanted.end;
         self.workers.give(self.turn, Task::Begin { form: self.form, begin, wanted })?;
         for piece in self.latest.drain(..) {
@@ -120,10 +130,5 @@ impl Segments {
     }
 }
 
-/// The first frame that an encoder hears whose own frames begin with this one.
-const fn first_heard(begin: u64) -> u64 {
-    begin.saturating_sub(BEFORE) / PHASE * PHASE
-}
-
-/// Frames that wait for a worker at most.
-pub(super) const QUEUE: usize = (SEGMENT + BEFORE + PHASE + AFTER) as usize;
+/// Blocks that wait for a worker at most.
+pub(super) const QUEUE: usize = ((SEGMENT + BEFORE + PHASE + AFTER) / BLOCK) as usize;

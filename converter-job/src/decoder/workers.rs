@@ -32,7 +32,7 @@ struct Worker {
     packets: Receiver<Result<Vec<Packet>, Stop>>,
 }
 
-/// One MP3 frame's sound: a plane for each channel.
+/// The sound of a few MP3 frames: a plane for each channel.
 pub(super) type Piece = Vec<Vec<u8>>;
 
 /// What a worker is told: a segment's beginning, its sound, and its end; then it gives the packets.
@@ -149,6 +149,8 @@ struct Segment {
     number: u64,
     packets: Vec<Packet>,
     width: usize,
+    /// Samples in one MP3 frame.
+    step: usize,
 }
 
 impl Segment {
@@ -156,13 +158,15 @@ impl Segment {
         let Form { tuning, format, channels, rate, step } = form;
         let shape = Shape { format, layout: ChannelLayout::default(channels), rate };
         let lame = Lame::open(tuning, shape, begin * step as u64)?;
-        Ok(Self { lame, wanted, number: begin, packets: Vec::new(), width: format.bytes() })
+        Ok(Self { lame, wanted, number: begin, packets: Vec::new(), width: format.bytes(), step })
     }
 
     fn encode(mut self, piece: &Piece) -> Result<Self, Stop> {
         let samples = piece.first().map_or(0, Vec::len) / self.width;
-        self.lame.encode(piece, 0..samples)?;
-        self.keep()?;
+        for start in (0..samples).step_by(self.step) {
+            self.lame.encode(piece, start..samples.min(start + self.step))?;
+            self.keep()?;
+        }
         Ok(self)
     }
 

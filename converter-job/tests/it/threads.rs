@@ -13,9 +13,9 @@ use std::{
 /// Samples in one MP3 frame at 32 kHz and more.
 const FRAME: usize = 1152;
 /// Frames that one thread encodes at a time.
-const SEGMENT: usize = 3000;
+const SEGMENT: usize = 3003;
 /// Those in the first segment of each thread.
-const FIRST: usize = 1000;
+const FIRST: usize = 1001;
 
 /// Noise that is loud for three seconds and quiet for three, in 16 bits: LAME remembers how loud it was.
 fn noise(folder: &Folder, rate: u32, channels: u16, length: usize) -> PathBuf {
@@ -101,7 +101,7 @@ fn any_number_of_threads_gives_the_same_bytes_whatever_the_options() {
 fn no_length_falls_between_two_segments() {
     let folder = Folder::new();
     let edges =
-        [FIRST, FIRST + 1, FIRST + 3, FIRST + 4, FIRST + 5, 2 * FIRST + 4, 2 * FIRST + SEGMENT + 4];
+        [FIRST, FIRST + 1, FIRST + 6, FIRST + 7, FIRST + 8, 2 * FIRST + 7, 2 * FIRST + SEGMENT + 7];
     let near = edges.map(|frames| [frames * FRAME - 1, frames * FRAME, frames * FRAME + 1]);
     for length in [1, FRAME - 1, FRAME, FRAME + 1].into_iter().chain(near.into_iter().flatten()) {
         let video = noise(&folder, 44_100, 1, length);
