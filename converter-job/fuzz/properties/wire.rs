@@ -1,0 +1,101 @@
+//! What attempt and decoder say is heard as it was said, and other bytes are refused.
+
+use crate::{
+    attempt::{file, next},
+    choices::Choices,
+    decoder::reader::job_through_a_link,
+    protocol::{HEADER, Header, Job, MAX_BLOCK, MAX_PAYLOAD, REASONS, Request, printable},
+};
+use bytes::Bytes;
+use domain::{Decibels, Loudness, Options};
+
+/// Several requests behind one another.
+pub(crate) fn requests(bytes: &[u8]) {
+    let mut choices = Choices::new(bytes);
+    let (mut said, mut wire) = (Vec::new(), Vec::new());
+    while !choices.are_out() {
+        let request = request(&mut choices);
+        wire.extend(request.encode());
+        said.push(request);
+    }
+    let mut wire = &wire[..];
+    for request in said {
+        assert_eq!(next(&mut wire).map(heard), Some(heard(request)));
+    }
+    assert_eq!(next(&mut wire), None);
+}
+
+/// Texts lose what cannot be printed, and what is too long.
+fn heard(request: Request) -> Request {
+    let plain = |text: String| printable(&text.as_bytes()[..text.floor_char_boundary(1024)]);
+    match request {
+        Request::Notice(text) => Request::Notice(plain(text)),
+        Request::Failed { reason, detail } => Request::Failed { reason, detail: plain(detail) },
+        other => other,
+    }
+}
+
+fn request(choices: &mut Choices<'_>) -> Request {
+    let block = |choices: &mut Choices<'_>| Bytes::from(vec![7; 1 + choices.size(20)]);
+    match choices.byte() % 7 {
+        0 => {
+            let length = u32::try_from(choices.below(MAX_BLOCK + 1)).unwrap();
+            Request::Read { offset: choices.number(), length }
+        }
+        1 => Request::Append(block(choices)),
+        2 => Request::Patch { offset: choices.number(), bytes: block(choices) },
+        3 => Request::Progress { percent: choices.byte() % 101, sound_ms: choices.number() },
+        4 => Request::Notice(choices.text(usize::MAX)),
+        5 => Request::Done { duration_ms: choices.number(), loudness: loudness(choices) },
+        _ => {
+            let reason = REASONS[choices.below(REASONS.len())];
+            Request::Failed { reason, detail: choices.text(usize::MAX) }
+        }
+    }
+}
+
+fn loudness(choices: &mut Choices<'_>) -> Option<Loudness> {
+    let mut level = || Decibels::try_from(f64::from_bits(choices.number())).ok();
+    let (integrated_lufs, true_peak_dbtp, gain_db) = (level()?, level()?, level()?);
+    Some(Loudness { integrated_lufs, true_peak_dbtp, gain_db })
+}
+
+/// Any bytes as a frame: what is taken is within the limits, and says the same when it is said again.
+pub(crate) fn frames(bytes: &[u8]) {
+    let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else { return };
+    if let Ok(header) = Header::parse(*header) {
+        assert!(header.length <= MAX_PAYLOAD);
+        assert_eq!(Header::parse(Header::encode(header.kind, header.length)).as_ref(), Ok(&header));
+    }
+    // Nobody guesses the length of what follows.
+    let header = Header { kind: header[0], length: payload.len() };
+    let Ok(request) = Request::decode(header, Bytes::copy_from_slice(payload)) else { return };
+    match &request {
+        Request::Read { length, .. } => assert!(*length as usize <= MAX_BLOCK),
+        Request::Progress { percent, .. } => assert!(*percent <= 100),
+        Request::Notice(text) | Request::Failed { detail: text, .. } => {
+            assert!(!text.contains(char::is_control));
+        }
+        _ => {}
+    }
+    // What stands for a byte that is no text is longer than it, and may be cut.
+    assert_eq!(heard(next(&mut &request.encode()[..]).unwrap()), heard(request));
+}
+
+/// Any JSON as a job: what is one arrives as it was sent.
+pub(crate) fn jobs(bytes: &[u8]) {
+    let mut choices = Choices::new(bytes);
+    let (length, rest) = (choices.number(), choices.bytes(usize::MAX));
+    let Ok(options) = serde_json::from_slice::<Options>(rest) else { return };
+    let job = Job {
+        options,
+        length,
+        run_limit_seconds: length.rotate_left(7),
+        memory_bytes: length.rotate_left(19),
+        threads: length as u32,
+        serial: length % 2 == 1,
+    };
+    let text = serde_json::to_vec(&job).unwrap();
+    let frame = [&Header::encode(Header::JOB, text.len())[..], &text].concat();
+    assert_eq!(job_through_a_link(file(&frame)), job);
+}
