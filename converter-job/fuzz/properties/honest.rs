@@ -9,12 +9,13 @@ pub(crate) struct Honest {
 }
 
 pub(crate) fn of(choices: &mut Choices<'_>) -> Honest {
-    match choices.byte() % 6 {
+    match choices.byte() % 7 {
         0 => boxes(choices),
         1 => riff(choices),
         2 => matroska(choices),
         3 => ogg(choices),
         4 => adts(choices),
+        5 => tagged(choices),
         _ => transport(choices),
     }
 }
@@ -115,6 +116,33 @@ fn adts(choices: &mut Choices<'_>) -> Honest {
         bytes.extend(filling(size - 7));
     }
     Honest { bytes, last: last + 7 }
+}
+
+fn tagged(choices: &mut Choices<'_>) -> Honest {
+    let mut bytes = Vec::new();
+    if choices.byte() % 2 == 1 {
+        let tag = filling(choices.size(16));
+        let size = [21, 14, 7, 0].map(|shift| (tag.len() >> shift & 0x7f) as u8);
+        bytes = [b"ID3\x03\0\0", &size[..], &tag].concat();
+    }
+    let start = bytes.len();
+    // MPEG 1 or 2, in stereo or mono.
+    let (second, fourth) = ([0xfb, 0xf3][choices.below(2)], [0x64, 0xc4][choices.below(2)]);
+    let side = match (second, fourth) {
+        (0xfb, 0x64) => 32,
+        (0xf3, 0xc4) => 9,
+        _ => 17,
+    };
+    bytes.extend([0xff, second, 0x90, fourth]);
+    bytes.extend(vec![0; side]);
+    bytes.extend(b"Xing\0\0\0\x03\0\0\0\x09");
+    let rest = filling(choices.size(16));
+    // So many bytes may be missing, and no more: a tag at the end that is there no more.
+    let sound = bytes.len() + 4 + rest.len() - start + 128;
+    bytes.extend((sound as u32).to_be_bytes());
+    let last = bytes.len();
+    bytes.extend(rest);
+    Honest { bytes, last }
 }
 
 fn transport(choices: &mut Choices<'_>) -> Honest {
