@@ -43,6 +43,11 @@ impl<'a> Choices<'a> {
         self.below(1 << bits)
     }
 
+    /// One of these.
+    pub(crate) fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
+        these[usize::from(self.byte()) % these.len()]
+    }
+
     /// Up to so many characters, most of them of the kinds that make trouble.
     pub(crate) fn text(&mut self, most: usize) -> String {
         let (bytes, times) = (self.bytes(12), self.size(11));

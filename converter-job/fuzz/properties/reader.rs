@@ -4,7 +4,7 @@ use super::{link::Shared, video::Video};
 use crate::{
     attempt::{file, serve},
     choices::Choices,
-    protocol::{Job, Request},
+    protocol::{Header, Job, Request},
 };
 use std::{
     fs::File,
@@ -18,12 +18,15 @@ static VIDEO: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 /// Steps of one course.
 const MOST: usize = 40;
+/// The longest answer.
+const LARGEST: u64 = 512 << 10;
 
 /// Against an attempt that does its part.
 pub(crate) fn gives_the_videos_bytes(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
-    let video = &VIDEO[..choices.size(22).min(VIDEO.len())];
-    let pipe = 1 << (12 + choices.byte() % 9);
+    let length = if choices.byte() < 128 { VIDEO.len() } else { choices.size(21) };
+    let video = &VIDEO[..length];
+    let pipe = choices.one_of(&[4 << 10, 64 << 10, 256 << 10, 1 << 20]);
     serve(video, pipe, |answers, requests| {
         let link = Shared::over(answers, requests);
         let mut read = Course::new(&link, video);
@@ -56,7 +59,8 @@ impl<'a> Course<'a> {
 
     fn step(mut self, choices: &mut Choices<'_>) -> Self {
         match choices.byte() % 8 {
-            0..=2 => self.read(choices.size(18)),
+            0 => self.read(choices.size(18)),
+            1 | 2 => (0..4).for_each(|_| self.read(100_000)),
             3 => self.seek(SeekFrom::Start(choices.below(self.video.len() + 100) as u64)),
             4 => {
                 let by = choices.size(21).cast_signed() as i64;
@@ -109,16 +113,19 @@ impl<'a> Course<'a> {
 pub(crate) fn takes_any_answers(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     // No file has more.
-    let length = choices.number() >> 1;
+    let length = if choices.byte() < 128 { choices.size(20) as u64 } else { choices.number() >> 1 };
     let mut steps = Choices::new(choices.bytes(32));
-    let rest = choices.bytes(usize::MAX);
-    let link = Shared::over(file(rest), file(&[]));
+    let link = Shared::over(file(&answers(&mut choices)), file(&[]));
     let mut reader = Video::new(link.clone(), length);
     let mut buffer = vec![0; 4096];
     while !steps.are_out() {
         let most = steps.size(12);
         match reader.read(&mut buffer[..most]) {
-            Ok(read) => assert!(read <= most),
+            Ok(read) => {
+                assert!(read <= most);
+                // An answer is no longer than one that may be asked for.
+                assert!(link.furthest() <= reader.length() + LARGEST);
+            }
             Err(error) => {
                 // The reader's caller takes it for the end; what is true stands in the link.
                 assert!(link.fault().is_some(), "{error}");
@@ -129,6 +136,23 @@ pub(crate) fn takes_any_answers(bytes: &[u8]) {
             let _ = reader.seek(SeekFrom::Start(steps.number()));
         }
     }
+}
+
+/// Answers, most of which look like some.
+fn answers(choices: &mut Choices<'_>) -> Vec<u8> {
+    let mut all = Vec::new();
+    while !choices.are_out() {
+        let length = choices.size(20);
+        match choices.byte() % 8 {
+            0 => all.extend(choices.bytes(length)),
+            1 => all.extend(Header::encode(choices.byte(), length)),
+            _ => {
+                all.extend(Header::encode(Header::DATA, length));
+                all.resize(all.len() + length, 0x55);
+            }
+        }
+    }
+    all
 }
 
 /// The job that the decoder takes from its pipe.

@@ -56,7 +56,9 @@ fn input(choices: &mut Choices<'_>) -> Input {
     }
     if choices.byte() % 2 == 1 {
         let kind: &[u8] = if choices.byte() % 2 == 1 { b"\xff\xd8\xff" } else { b"\x89PNG" };
-        input.cover = Some([kind, &vec![choices.byte(); choices.size(18)]].concat());
+        // Often about as large as a tag may be.
+        let size = if choices.byte() < 128 { LARGEST - choices.size(12) } else { choices.size(18) };
+        input.cover = Some([kind, &vec![choices.byte(); size]].concat());
     }
     input
 }

@@ -62,13 +62,18 @@ fn loudness(choices: &mut Choices<'_>) -> Option<Loudness> {
 
 /// Any bytes as a frame: what is taken is within the limits, and says the same when it is said again.
 pub(crate) fn frames(bytes: &[u8]) {
-    let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else { return };
-    if let Ok(header) = Header::parse(*header) {
+    let mut choices = Choices::new(bytes);
+    let mut header = [0; HEADER];
+    header.fill_with(|| choices.byte());
+    if let Ok(header) = Header::parse(header) {
         assert!(header.length <= MAX_PAYLOAD);
         assert_eq!(Header::parse(Header::encode(header.kind, header.length)).as_ref(), Ok(&header));
     }
-    // Nobody guesses the length of what follows.
-    let header = Header { kind: header[0], length: payload.len() };
+    // Nobody guesses a kind, and how many bytes it has.
+    let kind = if choices.byte() < 200 { choices.one_of(b"rap%ndf") } else { header[0] };
+    let most = choices.one_of(&[8, 9, 12, 32, 1100, MAX_PAYLOAD]);
+    let payload = choices.bytes(most);
+    let header = Header { kind, length: payload.len() };
     let Ok(request) = Request::decode(header, Bytes::copy_from_slice(payload)) else { return };
     match &request {
         Request::Read { length, .. } => assert!(*length as usize <= MAX_BLOCK),
@@ -82,11 +87,31 @@ pub(crate) fn frames(bytes: &[u8]) {
     assert_eq!(heard(next(&mut &request.encode()[..]).unwrap()), heard(request));
 }
 
+/// Options of all kinds, of which most are some.
+fn options(choices: &mut Choices<'_>) -> String {
+    let mut all = vec![format!("\"preset\": \"{}\"", choices.one_of(&["v0", "128", "speech"]))];
+    let mut option = |name: &str, value: String| {
+        if choices.byte() % 2 == 1 {
+            all.push(format!("\"{name}\": {value}"));
+        }
+        choices.below(1 << 20)
+    };
+    let number = option("allow_truncated", "true".to_owned());
+    let number = option("quality", (number % 10).to_string());
+    let number = option("start", (number as f64 / 1000.0).to_string());
+    let number = option("end", number.to_string());
+    let number = option("track", (1 + number).to_string());
+    let number = option("loudness", (-70 + number as i32 % 65).to_string());
+    option("bit_rate", [32, 192][number % 2].to_string());
+    format!("{{{}}}", all.join(", "))
+}
+
 /// Any JSON as a job: what is one arrives as it was sent.
 pub(crate) fn jobs(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let (length, rest) = (choices.number(), choices.bytes(usize::MAX));
-    let Ok(options) = serde_json::from_slice::<Options>(rest) else { return };
+    let some = || serde_json::from_str(&options(&mut Choices::new(rest)));
+    let Ok(options) = serde_json::from_slice::<Options>(rest).or_else(|_| some()) else { return };
     let job = Job {
         options,
         length,
