@@ -35,7 +35,7 @@ fn boxes(choices: &mut Choices<'_>) -> Honest {
     for kind in kinds {
         last = bytes.len();
         let content = filling(choices.size(16));
-        if choices.byte() % 4 == 0 {
+        if choices.byte().is_multiple_of(4) {
             bytes.extend(1_u32.to_be_bytes());
             bytes.extend(kind);
             bytes.extend((16 + content.len() as u64).to_be_bytes());

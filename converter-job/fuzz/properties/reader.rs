@@ -132,7 +132,7 @@ pub(crate) fn takes_any_answers(bytes: &[u8]) {
                 return;
             }
         }
-        if steps.byte() % 4 == 0 {
+        if steps.byte().is_multiple_of(4) {
             let _ = reader.seek(SeekFrom::Start(steps.number()));
         }
     }

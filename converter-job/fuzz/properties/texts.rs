@@ -51,7 +51,7 @@ fn input(choices: &mut Choices<'_>) -> Input {
     for _ in 0..choices.size(9) {
         let start_ms = choices.number() as u32;
         let end_ms = start_ms.saturating_add(choices.size(30) as u32);
-        let title = (choices.byte() % 4 > 0).then(|| choices.text(usize::MAX));
+        let title = (!choices.byte().is_multiple_of(4)).then(|| choices.text(usize::MAX));
         input.chapters.push(Chapter { start_ms, end_ms, title });
     }
     if choices.byte() % 2 == 1 {

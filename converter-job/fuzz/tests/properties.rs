@@ -2,12 +2,6 @@
 //!
 //! `FOUND=file PROPERTY=name` tries the bytes that fuzzing has found, without what fuzzing needs.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "in a test a failed unwrap is a failed test"
-)]
-
 use proptest::{
     collection::vec,
     prelude::any,
