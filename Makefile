@@ -5,7 +5,7 @@ programs := $(CARGO_TARGET_DIR)/release
 export VIDEO OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve cluster cluster-down build test bench soak fmt lint deny
+.PHONY: help run serve cluster cluster-down build test bench soak fuzz fmt lint deny
 
 ##@ Start here
 
@@ -38,8 +38,11 @@ build: ## Build every program, into target/release
 test: ## Install what tests need, and run them all
 	@scripts/test
 
-soak: ## Repeat the integration tests: MINUTES=30
+soak: ## Repeat the integration tests, and fuzz: MINUTES=30
 	@SOAK_MINUTES=$(or $(MINUTES),30) scripts/test
+
+fuzz: ## Fuzz what reads others' bytes, each property in turn: MINUTES=5 for each, ONLY=name
+	@scripts/fuzz $(ONLY)
 
 bench: build ## Measure against peers: ONLY=name for one of them, ONLY=cluster for those of the cluster
 	@benches/run $(ONLY)

@@ -67,7 +67,7 @@ pub(crate) enum Request {
 }
 
 /// The reasons a decoder may give; their places in this list go over the pipe.
-const REASONS: [Reason; 8] = [
+pub(crate) const REASONS: [Reason; 8] = [
     Reason::NotMedia,
     Reason::UnsupportedFormat,
     Reason::NoAudioTrack,

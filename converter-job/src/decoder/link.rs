@@ -29,10 +29,15 @@ impl Shared {
     pub(super) fn open() -> io::Result<Self> {
         let answers: File = io::stdin().as_fd().try_clone_to_owned()?.into();
         let requests = io::stdout().as_fd().try_clone_to_owned()?.into();
+        Ok(Self::over(answers, requests))
+    }
+
+    /// Takes these two.
+    pub(super) fn over(answers: File, requests: File) -> Self {
         let room = fcntl_getpipe_size(&answers).ok();
         let room = room.and_then(|room| u32::try_from(room).ok()).unwrap_or(0);
         let link = Link { answers, requests, fault: None, reached: 0, room };
-        Ok(Self(Arc::new(Mutex::new(link))))
+        Self(Arc::new(Mutex::new(link)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Link> {
@@ -80,6 +85,11 @@ impl Shared {
     pub(super) fn reached(&self, end: u64) {
         let mut link = self.lock();
         link.reached = link.reached.max(end);
+    }
+
+    /// Notes that an answer was none; its reader would take the error for the end of the video.
+    pub(super) fn fail<T>(&self, error: io::Error) -> io::Result<T> {
+        self.lock().note(|_| Err(error))
     }
 
     /// What broke the pipes, if something did.

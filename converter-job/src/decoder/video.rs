@@ -54,11 +54,14 @@ impl Video {
         self.length = self.length.min(length);
     }
 
-    /// What the block holds from the position on.
+    /// What the block holds from the position on. It may hold more than is left of the video: it was
+    /// fetched before that was shortened.
     fn held(&self) -> &[u8] {
         let within = self.position.checked_sub(self.start);
         let within = within.and_then(|at| usize::try_from(at).ok());
-        within.and_then(|at| self.block.get(at..)).unwrap_or_default()
+        let held = within.and_then(|at| self.block.get(at..)).unwrap_or_default();
+        let rest = self.length.saturating_sub(self.position);
+        &held[..usize::try_from(rest).map_or(held.len(), |rest| rest.min(held.len()))]
     }
 
     fn end(&self) -> u64 {
@@ -107,7 +110,7 @@ impl Read for Video {
         }
         let held = self.held();
         if held.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return self.link.fail(io::ErrorKind::UnexpectedEof.into());
         }
         let taken = held.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&held[..taken]);

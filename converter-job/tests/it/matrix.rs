@@ -16,6 +16,9 @@ const SECONDS: f64 = 2.0;
 /// What may be lost against `ffmpeg` with the same settings.
 const DECIBELS: f64 = 0.1;
 
+/// What is said of an MP3 of a few frames: nobody can be sure that it is one.
+const UNSURE: [&str; 2] = ["detected only with low score", "Too few MPEG frames"];
+
 /// File names and the arguments that make them; without pictures where those say `-vn`.
 const SHAPES: &[(&str, &str)] = &[
     ("aac.mp4", "-c:v mpeg4 -c:a aac"),
@@ -122,45 +125,57 @@ fn judge(folder: &Folder, name: &str, arguments: &str) {
     ffmpeg(&["-f", "lavfi", "-i", &music, "-f", "lavfi", "-i", &pictures], arguments, &video);
     let ended = local(&video, &ours, &[]);
     assert_eq!(ended.code, Some(0), "{name}: {}", ended.line());
-    must_be_faultless(name, &ours);
+    let said = must_be_faultless(name, &ours);
+    assert!(said.contains("Xing header"), "{name}: {said}");
 
     let theirs = folder.path(&format!("{name}.theirs.mp3"));
     let from = video.to_str().unwrap();
     ffmpeg(&["-i", from], "-vn -map_metadata -1 -c:a libmp3lame -q:a 2 -reservoir 0", &theirs);
-    let (ours, theirs) = (decoded(&ours, ""), decoded(&theirs, ""));
-    if ours == theirs {
-        return;
+    if decoded(&ours, "") != decoded(&theirs, "") {
+        let shape = shape(&ours);
+        must_sound_as_good(name, &shape, &decoded(&video, &shape), &ours, &theirs);
     }
-    let shape = shape(&folder.path(&format!("{name}.ours.mp3")));
-    let source = decoded(&video, &shape);
+}
+
+/// Lies in time with its source, lasts as long, and has no more noise than what `ffmpeg` makes.
+pub(crate) fn must_sound_as_good(
+    name: &str,
+    shape: &str,
+    source: &[f32],
+    ours: &Path,
+    theirs: &Path,
+) {
+    let (ours, theirs) = (decoded(ours, ""), decoded(theirs, ""));
     let channels = if shape.contains("-ac 1") { 1 } else { 2 };
-    let offset = lag(&source, &ours, channels);
+    let offset = lag(source, &ours, channels);
     assert!(offset.abs() <= 1, "{name}: {offset} samples late");
-    let (ratio, peers) = (signal_to_noise(&source, &ours), signal_to_noise(&source, &theirs));
+    let (ratio, peers) = (signal_to_noise(source, &ours), signal_to_noise(source, &theirs));
     assert!(ratio >= peers - DECIBELS, "{name}: {ratio} dB, ffmpeg {peers} dB");
     let rate: f64 = shape.split(' ').nth(1).unwrap().parse().unwrap();
     let seconds = |samples: &[f32]| samples.len() as f64 / channels as f64 / rate;
-    let apart = seconds(&ours) - seconds(&source);
+    let apart = seconds(&ours) - seconds(source);
     assert!(apart.abs() < 0.03, "{name}: {apart} s longer than its video");
 }
 
-/// FFmpeg, mpg123 and mp3val read it without a word of complaint.
-pub(crate) fn must_be_faultless(name: &str, mp3: &Path) {
+/// FFmpeg, mpg123 and mp3val read it without a word of complaint; what the last of them says of it.
+pub(crate) fn must_be_faultless(name: &str, mp3: &Path) -> String {
     let quiet = |program: &str, before: &[&str], after: &[&str]| {
         let output = Command::new(program).args(before).arg(mp3).args(after).output().unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        (output.status.success(), said)
+        let lines = said.lines().filter(|line| !UNSURE.iter().any(|doubt| line.contains(doubt)));
+        (output.status.success(), lines.collect::<Vec<_>>().join("\n"))
     };
     let ffmpeg = quiet("ffmpeg", &["-v", "warning", "-nostdin", "-i"], &["-f", "null", "-"]);
     assert_eq!(ffmpeg, (true, String::new()), "{name}");
     assert_eq!(quiet("mpg123", &["-q", "-t"], &[]), (true, String::new()), "{name}");
     let (_, said) = quiet("mp3val", &[], &[]);
     assert!(!said.contains("WARNING") && !said.contains("ERROR"), "{name}: {said}");
-    assert!(said.contains("MPEG frames") && said.contains("Xing header"), "{name}: {said}");
+    assert!(said.contains("MPEG frames"), "{name}: {said}");
+    said
 }
 
 /// Rate and channels of an MP3, as arguments for `ffmpeg`.
-fn shape(mp3: &Path) -> String {
+pub(crate) fn shape(mp3: &Path) -> String {
     let mut probe = Command::new("ffprobe");
     probe.args(["-v", "error", "-of", "csv=p=0", "-show_entries", "stream=sample_rate,channels"]);
     let output = probe.arg(mp3).output().unwrap();
@@ -170,7 +185,7 @@ fn shape(mp3: &Path) -> String {
 }
 
 /// The first track's samples, interleaved.
-fn decoded(path: &Path, shape: &str) -> Vec<f32> {
+pub(crate) fn decoded(path: &Path, shape: &str) -> Vec<f32> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-i"]).arg(path).args(["-map", "0:a:0"]);
     command.args(shape.split_whitespace()).args(["-f", "f32le", "-"]);
@@ -193,7 +208,7 @@ fn lag(source: &[f32], ours: &[f32], channels: usize) -> isize {
     (-FURTHEST..=FURTHEST).max_by(|a, b| product(*a).total_cmp(&product(*b))).unwrap()
 }
 
-fn signal_to_noise(source: &[f32], copy: &[f32]) -> f64 {
+pub(crate) fn signal_to_noise(source: &[f32], copy: &[f32]) -> f64 {
     let (mut signal, mut noise) = (0.0, 0.0);
     for (source, copy) in source.iter().zip(copy) {
         signal += f64::from(*source).powi(2);

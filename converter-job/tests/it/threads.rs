@@ -11,14 +11,14 @@ use std::{
 };
 
 /// Samples in one MP3 frame at 32 kHz and more.
-const FRAME: usize = 1152;
+pub(crate) const FRAME: usize = 1152;
 /// Frames that one thread encodes at a time.
-const SEGMENT: usize = 3003;
+pub(crate) const SEGMENT: usize = 3003;
 /// Those in the first segment of each thread.
-const FIRST: usize = 1001;
+pub(crate) const FIRST: usize = 1001;
 
 /// Noise that is loud for three seconds and quiet for three, in 16 bits: LAME remembers how loud it was.
-fn noise(folder: &Folder, rate: u32, channels: u16, length: usize) -> PathBuf {
+pub(crate) fn noise(folder: &Folder, rate: u32, channels: u16, length: usize) -> PathBuf {
     let (mut state, bytes) = (1_u32, length * usize::from(channels) * 2);
     let mut file = Vec::with_capacity(bytes + 44);
     file.extend(b"RIFF");
@@ -41,7 +41,7 @@ fn noise(folder: &Folder, rate: u32, channels: u16, length: usize) -> PathBuf {
     folder.file(&format!("{rate}-{channels}-{length}.wav"), &file)
 }
 
-fn converted(folder: &Folder, video: &Path, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn converted(folder: &Folder, video: &Path, arguments: &[&str]) -> Vec<u8> {
     let mp3 = folder.path("threads.mp3");
     let ended = local(video, &mp3, arguments);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -1,10 +1,21 @@
 //! What is done to a file, chosen by a seed.
 
+use std::{
+    env,
+    hash::{BuildHasher, RandomState},
+};
+
 /// Choices that follow from a seed and a file's number: files can be made in any order.
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
+
+/// The seed that `SEED` gives, or else a new one.
+pub(crate) fn seed() -> u64 {
+    let given = env::var("SEED").ok().map(|seed| seed.parse().unwrap());
+    given.unwrap_or_else(|| RandomState::new().hash_one(0))
+}
 
 impl Chance {
-    pub(super) fn new(seed: u64, number: u64) -> Self {
+    pub(crate) fn new(seed: u64, number: u64) -> Self {
         Self(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
@@ -17,8 +28,13 @@ impl Chance {
     }
 
     /// A number below `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.any() % end.max(1) as u64).unwrap()
+    }
+
+    /// One of these.
+    pub(crate) fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
+        these[self.below(these.len())]
     }
 
     /// A place in so many bytes: often among the first or the last, where heads and indexes lie.
