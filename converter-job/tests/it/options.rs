@@ -14,6 +14,9 @@ fn converted(folder: &Folder, video: &Path, options: &[&str]) -> Vec<u8> {
     samples(&mp3)
 }
 
+/// Bytes of the 47 samples, in two channels of 16 bits, that LAME may fill up with beyond 1105.
+const MORE: usize = 4 * 47;
+
 /// Sample rate, channels and codec bit rate as `ffprobe` tells them.
 fn form(mp3: &Path) -> String {
     let mut command = Command::new("ffprobe");
@@ -27,7 +30,9 @@ fn must_sound_like(folder: &Folder, video: &Path, options: &[&str], reference: &
     let ours = converted(folder, video, options);
     let theirs = samples(&folder.reference(video, reference));
     assert!(!ours.is_empty());
-    assert!(ours == theirs, "{options:?}: {} and {} bytes", ours.len(), theirs.len());
+    // FFmpeg's header cannot tell all of the silence behind the last sample.
+    let same = theirs.starts_with(&ours) && theirs.len() - ours.len() <= MORE;
+    assert!(same, "{options:?}: {} and {} bytes", ours.len(), theirs.len());
 }
 
 #[test]
