@@ -7,12 +7,13 @@ use super::{
     layer3::Frame,
     loudness,
     mp3::Mp3,
-    resample::Shape,
-    segments::{BLOCK, Segments},
+    resample::{Shape, empty},
+    segments::Segments,
     workers::{Form, Workers},
 };
 use crate::protocol::Job;
-use ffmpeg_next::{Packet, frame};
+use ffmpeg_next::{Packet, format::Sample, frame};
+use std::{mem, ops::Range};
 
 /// Takes frames, writes an MP3.
 pub(super) struct Encoder {
@@ -21,12 +22,11 @@ pub(super) struct Encoder {
     gain: Option<f32>,
     lames: Lames,
     mp3: Mp3,
-    /// One plane for each channel: samples that do not fill a frame yet.
-    waiting: Vec<Vec<u8>>,
+    /// The frame that is being filled, and how many of its samples are.
+    filling: frame::Audio,
+    filled: usize,
     /// Samples in one MP3 frame.
     step: usize,
-    /// Samples that are encoded together.
-    unit: usize,
     /// Samples encoded.
     samples: u64,
 }
@@ -49,68 +49,69 @@ impl Encoder {
     ) -> Result<Self, Stop> {
         let shape = Shape::of(first);
         let tuning = Tuning::of(&job.options, job.serial);
-        let lame = Lame::open(tuning, shape, 0)?;
+        let lame = Lame::open(tuning, shape)?;
         let step = lame.step();
-        let Shape { format, rate, .. } = shape;
-        let channels = shape.layout.channels();
-        let unit = if workers.is_empty() { step } else { step * BLOCK as usize };
         let lames = if workers.is_empty() {
             Lames::One(Box::new(lame))
         } else {
-            Lames::Several(Segments::new(workers, Form { tuning, format, channels, rate, step })?)
+            Lames::Several(Segments::new(workers, Form::of(tuning, shape))?)
         };
-        let planes = usize::try_from(channels).unwrap_or(2);
-        let waiting = vec![Vec::new(); planes];
-        Ok(Self { shape, gain, lames, mp3, waiting, step, unit, samples: 0 })
+        let filling = empty(shape, step)?;
+        Ok(Self { shape, gain, lames, mp3, filling, filled: 0, step, samples: 0 })
     }
 
-    /// Encodes as many whole units as what waits and `frame` make.
+    /// Encodes as many whole MP3 frames as what waits and `frame` make.
     pub(super) fn push(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
-        let width = self.shape.format.bytes();
-        let added = frame.samples() * width;
-        if added == 0 {
-            return Ok(());
-        }
-        for (index, plane) in self.waiting.iter_mut().enumerate() {
-            let before = plane.len();
-            plane.extend_from_slice(frame.data(index).get(..added).ok_or(Stop::Memory)?);
-            if let Some(gain) = self.gain {
-                loudness::amplify(&mut plane[before..], gain);
+        let mut taken = 0;
+        while taken < frame.samples() {
+            let count = (frame.samples() - taken).min(self.step - self.filled);
+            self.fill(frame, taken..taken + count)?;
+            taken += count;
+            if self.filled == self.step {
+                self.encode()?;
             }
-        }
-        let have = self.waiting.first().map_or(0, Vec::len) / width;
-        let whole = have - have % self.unit;
-        self.encode(whole)?;
-        for plane in &mut self.waiting {
-            plane.drain(..whole * width);
         }
         Ok(())
     }
 
-    /// Encodes the first `count` samples of what waits.
-    fn encode(&mut self, count: usize) -> Result<(), Stop> {
-        self.samples += count as u64;
-        let (mp3, waiting) = (&mut self.mp3, &self.waiting);
+    /// Takes these samples.
+    fn fill(&mut self, frame: &frame::Audio, samples: Range<usize>) -> Result<(), Stop> {
+        let width = self.shape.format.bytes();
+        let (from, to) = (samples.start * width..samples.end * width, self.filled * width);
+        for index in 0..self.filling.planes() {
+            let bytes = frame.data(index).get(from.clone()).ok_or(Stop::Memory)?;
+            let room = self.filling.data_mut(index).get_mut(to..to + bytes.len());
+            let room = room.ok_or(Stop::Memory)?;
+            room.copy_from_slice(bytes);
+            if matches!(self.shape.format, Sample::F32(_)) {
+                loudness::amplify(room, self.gain.unwrap_or(1.0));
+            }
+        }
+        self.filled += samples.len();
+        Ok(())
+    }
+
+    /// Encodes what has been filled in.
+    fn encode(&mut self) -> Result<(), Stop> {
+        let next = empty(self.shape, self.step)?;
+        let mut frame = mem::replace(&mut self.filling, next);
+        frame.set_samples(self.filled);
+        frame.set_pts(i64::try_from(self.samples).ok());
+        self.samples += mem::take(&mut self.filled) as u64;
+        let mp3 = &mut self.mp3;
         match &mut self.lames {
             Lames::One(lame) => {
-                for start in (0..count).step_by(self.step) {
-                    lame.encode(waiting, start..count.min(start + self.step))?;
-                    write_all(lame, mp3)?;
-                }
-                Ok(())
+                lame.encode(&frame)?;
+                write_all(lame, mp3)
             }
-            Lames::Several(segments) => {
-                let bytes = 0..count * self.shape.format.bytes();
-                segments.push(waiting, bytes, &mut |packet| write(&packet, mp3))
-            }
+            Lames::Several(segments) => segments.push(frame, &mut |packet| write(&packet, mp3)),
         }
     }
 
     /// Encodes the rest and completes the file; milliseconds of sound.
     pub(super) fn finish(mut self) -> Result<u64, Stop> {
-        let rest = self.waiting.first().map_or(0, Vec::len) / self.shape.format.bytes();
-        if rest > 0 {
-            self.encode(rest)?;
+        if self.filled > 0 {
+            self.encode()?;
         }
         let Self { lames, mut mp3, samples, .. } = self;
         match lames {

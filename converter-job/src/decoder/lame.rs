@@ -1,9 +1,6 @@
 //! LAME, set up as the `ffmpeg` command sets it up, and the sound that it takes.
 
-use super::{
-    Stop,
-    resample::{Shape, empty},
-};
+use super::{Stop, resample::Shape};
 use domain::{Channels, Coding, Options, SampleRate};
 use ffmpeg_next::{
     ChannelLayout, Dictionary, Error, Packet, Rational, codec, encoder,
@@ -12,8 +9,8 @@ use ffmpeg_next::{
         Sample,
         sample::Type::{Packed, Planar},
     },
+    frame,
 };
-use std::ops::Range;
 
 /// Sample rates that MP3 has, in the order in which equally near ones win.
 const RATES: [u32; 9] = [44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000];
@@ -46,50 +43,34 @@ impl Tuning {
 }
 
 /// One LAME: samples in, packets out.
-pub(super) struct Lame {
-    encoder: encoder::audio::Encoder,
-    shape: Shape,
-    /// Samples before and in what it was given.
-    samples: u64,
-}
+pub(super) struct Lame(encoder::audio::Encoder);
 
 impl Lame {
-    /// One whose first sample is the track's sample number `from`.
-    pub(super) fn open(tuning: Tuning, shape: Shape, from: u64) -> Result<Self, Stop> {
+    pub(super) fn open(tuning: Tuning, shape: Shape) -> Result<Self, Stop> {
         let encoder = open(tuning, shape);
-        let encoder =
-            encoder.map_err(|error| Stop::trouble("the encoder cannot be opened", error))?;
-        Ok(Self { encoder, shape, samples: from })
+        encoder.map(Self).map_err(|error| Stop::trouble("the encoder cannot be opened", error))
     }
 
     /// Samples in one MP3 frame.
     pub(super) fn step(&self) -> usize {
-        self.encoder.frame_size() as usize
+        self.0.frame_size() as usize
     }
 
-    /// Encodes these samples of each plane.
-    pub(super) fn encode(&mut self, planes: &[Vec<u8>], samples: Range<usize>) -> Result<(), Stop> {
-        let width = self.shape.format.bytes();
-        let mut frame = empty(self.shape, samples.len())?;
-        for (index, plane) in planes.iter().enumerate() {
-            let bytes = &plane[samples.start * width..samples.end * width];
-            frame.data_mut(index)[..bytes.len()].copy_from_slice(bytes);
-        }
-        frame.set_pts(i64::try_from(self.samples).ok());
-        self.samples += samples.len() as u64;
-        self.encoder.send_frame(&frame).map_err(|error| Stop::trouble("encoding failed", error))
+    /// Encodes the sound of one MP3 frame; only the last may be shorter.
+    pub(super) fn encode(&mut self, frame: &frame::Audio) -> Result<(), Stop> {
+        self.0.send_frame(frame).map_err(|error| Stop::trouble("encoding failed", error))
     }
 
     /// Nothing comes after this.
     pub(super) fn end(&mut self) -> Result<(), Stop> {
-        let ended = self.encoder.send_eof();
+        let ended = self.0.send_eof();
         ended.map_err(|error| Stop::trouble("the MP3 cannot be completed", error))
     }
 
     /// The next packet that is ready.
     pub(super) fn packet(&mut self) -> Result<Option<Packet>, Stop> {
         let mut packet = Packet::empty();
-        match self.encoder.receive_packet(&mut packet) {
+        match self.0.receive_packet(&mut packet) {
             Ok(()) => Ok(Some(packet)),
             Err(Error::Eof | Error::Other { errno: EAGAIN }) => Ok(None),
             Err(error) => Err(Stop::trouble("encoding failed", error)),

@@ -59,11 +59,17 @@ pub(super) fn factor(loudness: &Loudness) -> f32 {
     10_f64.powf(f64::from(loudness.gain_db) / 20.0) as f32
 }
 
-/// Multiplies samples that lie in bytes.
+/// The furthest that a sample may go: 24 dB beyond full scale.
+const FURTHEST: f32 = 16.0;
+
+/// Multiplies floats, and makes numbers of them that LAME can work with: it ends the process over what
+/// is none, or beyond all measure.
 pub(super) fn amplify(samples: &mut [u8], factor: f32) {
     let (samples, _) = samples.as_chunks_mut();
     for sample in samples {
-        *sample = (f32::from_ne_bytes(*sample) * factor).to_ne_bytes();
+        let wanted = f32::from_ne_bytes(*sample) * factor;
+        let number = if wanted.is_nan() { 0.0 } else { wanted };
+        *sample = number.clamp(-FURTHEST, FURTHEST).to_ne_bytes();
     }
 }
 

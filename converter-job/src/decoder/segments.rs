@@ -12,11 +12,11 @@ use super::{
     Stop,
     workers::{Form, Piece, Task, Workers},
 };
-use ffmpeg_next::Packet;
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use ffmpeg_next::{Packet, frame};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 /// Frames that are handed over together. All that is counted below in frames is a multiple of it.
-pub(super) const BLOCK: u64 = 7;
+const BLOCK: u64 = 7;
 /// Frames in a segment: 72 s at 48 kHz, 28 MB of stereo. Shorter ones cost more time for the frames
 /// that are encoded twice, longer ones more memory.
 const SEGMENT: u64 = 429 * BLOCK;
@@ -34,7 +34,9 @@ const PHASE: u64 = 7 * BLOCK;
 pub(super) struct Segments {
     workers: Workers,
     form: Form,
-    /// Frames so far.
+    /// What comes in now.
+    block: Piece,
+    /// Frames so far, without it.
     count: u64,
     /// The end of the segment that is coming in.
     end: u64,
@@ -48,24 +50,20 @@ pub(super) struct Segments {
 impl Segments {
     pub(super) fn new(workers: Workers, form: Form) -> Result<Self, Stop> {
         workers.give(0, Task::Begin { form, begin: 0, wanted: 0..FIRST })?;
-        let latest = VecDeque::new();
-        Ok(Self { workers, form, count: 0, end: FIRST, latest, turn: 0, due: 0 })
+        let (block, latest) = (Piece::new(), VecDeque::new());
+        Ok(Self { workers, form, block, count: 0, end: FIRST, latest, turn: 0, due: 0 })
     }
 
-    /// Takes sound in whole blocks, the last one excepted, and gives the packets that are ready to
-    /// `write`, in order.
+    /// Takes the sound of one MP3 frame, of which only the last may be shorter, and gives the packets
+    /// that are ready to `write`, in order.
     pub(super) fn push(
         &mut self,
-        planes: &[Vec<u8>],
-        bytes: Range<usize>,
+        frame: frame::Audio,
         write: &mut impl FnMut(Packet) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
-        let length = self.form.step * self.form.format.bytes() * BLOCK as usize;
-        for start in bytes.clone().step_by(length) {
-            let block = start..bytes.end.min(start + length);
-            let frames = block.len().div_ceil(length / BLOCK as usize) as u64;
-            let piece = planes.iter().map(|plane| plane[block.clone()].to_vec()).collect();
-            self.take(Arc::new(piece), frames)?;
+        self.block.push(frame);
+        if self.block.len() as u64 == BLOCK {
+            self.give()?;
             if self.count == self.end + AFTER {
                 self.next()?;
                 self.write_ready(write)?;
@@ -74,14 +72,15 @@ impl Segments {
         Ok(())
     }
 
-    /// Takes one block of so many frames.
-    fn take(&mut self, piece: Arc<Piece>, frames: u64) -> Result<(), Stop> {
-        self.workers.give(self.turn, Task::Sound(piece.clone()))?;
-        if self.count >= self.first_heard() {
-            self.latest.push_back(piece);
+    /// Hands the block over.
+    fn give(&mut self) -> Result<(), Stop> {
+        let block = Arc::new(mem::take(&mut self.block));
+        let is_heard_twice = self.count >= self.first_heard();
+        self.count += block.len() as u64;
+        if is_heard_twice {
+            self.latest.push_back(block.clone());
         }
-        self.count += frames;
-        Ok(())
+        self.workers.give(self.turn, Task::Sound(block))
     }
 
     /// The first frame that the encoder of the next segment hears.
@@ -119,9 +118,12 @@ impl Segments {
 
     /// Encodes the rest and gives all packets to `write`.
     pub(super) fn finish(
-        self,
+        mut self,
         write: &mut impl FnMut(Packet) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
+        if !self.block.is_empty() {
+            self.give()?;
+        }
         self.workers.give(self.turn, Task::End { is_last: true })?;
         for due in self.due..=self.turn {
             self.workers.wait(due)?.into_iter().try_for_each(&mut *write)?;

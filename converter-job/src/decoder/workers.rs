@@ -9,7 +9,7 @@ use super::{
     segments::QUEUE,
 };
 use crate::protocol::Job;
-use ffmpeg_next::{ChannelLayout, Packet, format::Sample};
+use ffmpeg_next::{ChannelLayout, Packet, format::Sample, frame};
 use std::{
     io,
     ops::Range,
@@ -32,8 +32,8 @@ struct Worker {
     packets: Receiver<Result<Vec<Packet>, Stop>>,
 }
 
-/// The sound of a few MP3 frames: a plane for each channel.
-pub(super) type Piece = Vec<Vec<u8>>;
+/// The sound of a few MP3 frames.
+pub(super) type Piece = Vec<frame::Audio>;
 
 /// What a worker is told: a segment's beginning, its sound, and its end; then it gives the packets.
 pub(super) enum Task {
@@ -58,8 +58,18 @@ pub(super) struct Form {
     pub(super) format: Sample,
     pub(super) channels: i32,
     pub(super) rate: u32,
-    /// Samples in one MP3 frame.
-    pub(super) step: usize,
+}
+
+impl Form {
+    pub(super) fn of(tuning: Tuning, shape: Shape) -> Self {
+        let Shape { format, layout, rate } = shape;
+        Self { tuning, format, channels: layout.channels(), rate }
+    }
+
+    fn open(self) -> Result<Lame, Stop> {
+        let Self { tuning, format, channels, rate } = self;
+        Lame::open(tuning, Shape { format, layout: ChannelLayout::default(channels), rate })
+    }
 }
 
 impl Workers {
@@ -148,23 +158,16 @@ struct Segment {
     /// Of the next packet.
     number: u64,
     packets: Vec<Packet>,
-    width: usize,
-    /// Samples in one MP3 frame.
-    step: usize,
 }
 
 impl Segment {
     fn begin(form: Form, begin: u64, wanted: Range<u64>) -> Result<Self, Stop> {
-        let Form { tuning, format, channels, rate, step } = form;
-        let shape = Shape { format, layout: ChannelLayout::default(channels), rate };
-        let lame = Lame::open(tuning, shape, begin * step as u64)?;
-        Ok(Self { lame, wanted, number: begin, packets: Vec::new(), width: format.bytes(), step })
+        Ok(Self { lame: form.open()?, wanted, number: begin, packets: Vec::new() })
     }
 
     fn encode(mut self, piece: &Piece) -> Result<Self, Stop> {
-        let samples = piece.first().map_or(0, Vec::len) / self.width;
-        for start in (0..samples).step_by(self.step) {
-            self.lame.encode(piece, start..samples.min(start + self.step))?;
+        for frame in piece {
+            self.lame.encode(frame)?;
             self.keep()?;
         }
         Ok(self)

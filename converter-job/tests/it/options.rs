@@ -1,7 +1,8 @@
 //! Options: the MP3 has the samples that the `ffmpeg` command makes with the same settings.
 
 use crate::{
-    material::{Folder, ffmpeg, samples},
+    material::{Folder, ffmpeg, samples, wav},
+    matrix::must_be_faultless,
     program::{Ended, local},
 };
 use std::{path::Path, process::Command};
@@ -213,4 +214,28 @@ fn contradictions_are_wrong_use() {
         assert_eq!(ended.code, Some(2), "{wrong}: {ended:?}");
     }
     assert_eq!(folder.names(), ["film.wav"]);
+}
+
+#[test]
+fn samples_that_are_no_numbers_are_silence_and_none_is_beyond_measure() {
+    let folder = Folder::new();
+    let mut file = wav(48_000, 2, 4 * 48_000);
+    // One channel of floats.
+    (file[20], file[22], file[34]) = (3, 1, 32);
+    for (number, sample) in file[44..].chunks_exact_mut(4).enumerate() {
+        let value = match number % 5000 {
+            0 => f32::NAN,
+            1 => f32::INFINITY,
+            2 => f32::NEG_INFINITY,
+            3 => -1e30,
+            _ => (number as f32 / 20.0).sin() / 4.0,
+        };
+        sample.copy_from_slice(&value.to_le_bytes());
+    }
+    let video = folder.file("strange.wav", &file);
+    for option in ["--preset=v2", "--preset=128", "--loudness=-20"] {
+        let sound = converted(&folder, &video, &[option]);
+        assert_eq!(sound.len(), 2 * 48_000, "{option}");
+        must_be_faultless(option, &folder.path("ours.mp3"));
+    }
 }

@@ -9,12 +9,16 @@ mod calls;
 use super::*;
 use crate::decoder::{
     lame::Tuning,
+    resample::{Shape, empty},
     segments::Segments,
     workers::{Form, Workers},
 };
 use calls::{outside, powers, refused};
 use domain::Options;
-use ffmpeg_next::format::{Sample, sample::Type::Planar};
+use ffmpeg_next::{
+    ChannelLayout,
+    format::{Sample, sample::Type::Planar},
+};
 use rustix::process::{getppid, test_kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 use std::{
@@ -63,16 +67,19 @@ fn other(deed: &str, workers: Workers, denied: &[&str]) {
 fn work(workers: Workers) {
     let memory = black_box(vec![1_u8; 100 << 20]);
     let tuning = Tuning::of(&Options::default(), false);
-    let format = Sample::F32(Planar);
-    let form = Form { tuning, format, channels: 1, rate: 48_000, step: 1152 };
-    let mut segments = Segments::new(workers, form).unwrap();
+    let (format, layout, rate) = (Sample::F32(Planar), ChannelLayout::MONO, 48_000);
+    let shape = Shape { format, layout, rate };
+    let mut segments = Segments::new(workers, Form::of(tuning, shape)).unwrap();
     let mut frames = 0;
     let mut count = |_| {
         frames += 1;
         Ok(())
     };
-    let sound = [vec![0; 4000 * 1152 * format.bytes()]];
-    segments.push(&sound, 0..sound[0].len(), &mut count).unwrap();
+    for _ in 0..4000 {
+        let mut frame = empty(shape, 1152).unwrap();
+        frame.data_mut(0).fill(0);
+        segments.push(frame, &mut count).unwrap();
+    }
     segments.finish(&mut count).unwrap();
     drop(memory);
     tell(&format!("{frames} frames"));
