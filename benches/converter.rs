@@ -6,5 +6,5 @@ mod speed;
 mod start;
 
 pub(crate) use memory::measure as memory;
-pub(crate) use speed::{against_ffmpeg, against_moviepy, full_node};
+pub(crate) use speed::{against_ffmpeg, against_moviepy, copies, full_node};
 pub(crate) use start::measure as start;

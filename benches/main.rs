@@ -25,6 +25,7 @@ type Measurement = fn() -> Result<Vec<Row>>;
 const ALL: &[(&str, Measurement)] = &[
     ("converter-ffmpeg", converter::against_ffmpeg),
     ("converter-moviepy", converter::against_moviepy),
+    ("converter-copy", converter::copies),
     ("converter-node", converter::full_node),
     ("converter-memory", converter::memory),
     ("converter-start", converter::start),

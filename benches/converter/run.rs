@@ -56,6 +56,13 @@ pub(super) fn ffmpeg(film: &Path, arguments: &[&str]) -> Result<Took> {
     timed(command.args(["-c:a", "libmp3lame"]).args(arguments).arg(&out), &out)
 }
 
+pub(super) fn stream_copy(film: &Path) -> Result<Took> {
+    let out = film.with_extension("peer.mp3");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(film);
+    timed(command.args(["-vn", "-c:a", "copy"]).arg(&out), &out)
+}
+
 pub(super) fn moviepy(film: &Path) -> Result<Took> {
     let out = film.with_extension("peer.mp3");
     timed(Command::new("benches/moviepy").arg(film).arg(&out), &out)

@@ -1,6 +1,6 @@
 //! How long half an hour of video takes, and how many videos an hour a whole node converts.
 
-use super::run::{Took, done, ffmpeg, film, moviepy, ours};
+use super::run::{Took, done, ffmpeg, film, moviepy, ours, stream_copy};
 use crate::{Result, report::Row};
 use std::{num::NonZero, path::Path, process::Command, thread, time::Instant};
 
@@ -15,6 +15,28 @@ pub(crate) fn against_ffmpeg() -> Result<Vec<Row>> {
     for (preset, settings) in [("v2", ["-q:a", "2"]), ("192", ["-b:a", "192k"])] {
         let peer = || ffmpeg(&film, &settings);
         rows.extend(pairs(&film, preset, peer, &[Some(0.58), Some(1.08), Some(120.0)])?);
+    }
+    Ok(rows)
+}
+
+/// MP3 that passes through, out of a film and out of a file of its own.
+pub(crate) fn copies() -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let film = film(folder.path(), "film.mp4", 30, PICTURES)?;
+    let mut rows = Vec::new();
+    for (name, pictures) in [("film.mkv", "copy"), ("plain.mp3", "none")] {
+        let source = folder.path().join(name);
+        let mut make = Command::new("ffmpeg");
+        make.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(&film);
+        make.args(if pictures == "copy" { ["-c:v", "copy"].as_slice() } else { &["-vn"] });
+        done(make.args(["-c:a", "libmp3lame", "-b:a", "192k"]).arg(&source))?;
+        let mut walls = Vec::new();
+        for _ in 0..PAIRS {
+            let ours = ours(&source, &["--preset", "copy"])?;
+            walls.push((ours.wall, stream_copy(&source)?.wall));
+        }
+        let name = format!("30 minutes of MP3 in {name}, copied: wall");
+        rows.push(Row::of_pairs(&name, &walls, 1.5, "s"));
     }
     Ok(rows)
 }
