@@ -47,6 +47,19 @@ pub(crate) fn clip(folder: &Path, frequency: u32, seconds: f64) -> Result<Clip> 
     Ok(Clip { path, frequency, seconds })
 }
 
+/// The same video with a cover of 14 MB, which nobody can read without holding it.
+pub(crate) fn with_large_cover(clip: &Clip) -> Result<Clip> {
+    let path = clip.path.with_extension("cover.mp4");
+    let noise = "nullsrc=s=3000x3000:d=1:r=1,format=rgb24,\
+        geq=r='random(1)*255':g='random(2)*255':b='random(3)*255'";
+    let video = clip.path.display().to_string();
+    let arguments = "-map 0 -map 1 -c copy -c:v:1 png -frames:v:1 1 -disposition:v:1 attached_pic";
+    let inputs = ["-i", &video, "-f", "lavfi", "-i", noise];
+    let all: Vec<_> = inputs.into_iter().chain(arguments.split(' ')).collect();
+    ffmpeg(&all, &path)?;
+    Ok(Clip { path, ..clip.clone() })
+}
+
 /// Makes an MP4 without sound.
 pub(crate) fn silent_film(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("silent.mp4");

@@ -34,7 +34,8 @@ const MAKER: &str = concat!("audio-converter ", env!("CARGO_PKG_VERSION"));
 /// The tag for a video's sound. What does not fit is left out: first the cover, then the chapters.
 pub(super) fn of(input: &Input, track: usize, options: &Options) -> Vec<u8> {
     let chapters = chapters(wanted(libav::chapters(input), options));
-    let cover = libav::cover(input).and_then(picture).map(Frame::from);
+    let cover = libav::cover(input).filter(|data| data.len() < LARGEST);
+    let cover = cover.and_then(picture).map(Frame::from);
     // Texts are of bounded length and always fit.
     let mut tag = texts(input, track);
     let mut fitting = encode(&tag);

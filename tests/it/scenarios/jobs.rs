@@ -44,7 +44,7 @@ pub(super) async fn jobs_and_pods_are_deleted(stack: &mut Stack) -> Result {
 
 pub(super) async fn memory_runs_out(stack: &mut Stack) -> Result {
     let user = stack.user("ada").await?;
-    let clip = clips::clip(stack.folder(), 440, 60.0)?;
+    let clip = clips::with_large_cover(&clips::clip(stack.folder(), 440, 60.0)?)?;
     let id = user.upload(&clip).await?;
     let record = user.finished(&id).await?;
     let code = record["error"]["code"].as_str().unwrap_or_default();
