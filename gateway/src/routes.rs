@@ -21,7 +21,8 @@ use crate::{
     context::Context,
     error::Error,
 };
-use http::HeaderMap;
+use headers::{ETag, HeaderMapExt};
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 use std::{convert::Infallible, sync::Arc};
 use warp::{
     Filter, Rejection, Reply,
@@ -104,6 +105,16 @@ fn client() -> BoxedFilter<(Client,)> {
 /// The body, unread: nothing of it is asked for before the handler does.
 fn unread() -> BoxedFilter<(Body,)> {
     warp::body::stream().map(body::from_warp).boxed()
+}
+
+/// An answer with its tag: it may be kept, but only by whoever may see it, and is asked for each time.
+fn tagged(mut response: Response, tag: Option<ETag>) -> Response {
+    let headers = response.headers_mut();
+    if let Some(tag) = tag {
+        headers.typed_insert(tag);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
 }
 
 /// A handler's result as the answer.

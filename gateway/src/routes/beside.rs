@@ -1,7 +1,7 @@
 //! `GET /v1/conversions/ID/report` and `/waveform`: what is stored beside the MP3, as the converter
 //! has written it. To be had as long as the MP3 itself, and by the same people.
 
-use super::{answer, head, mp3};
+use super::{answer, head, mp3, tagged};
 use crate::{
     context::Context,
     error::Error,
@@ -9,7 +9,7 @@ use crate::{
     view::tag_of,
 };
 use headers::{ContentType, HeaderMapExt, IfNoneMatch};
-use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use std::sync::Arc;
 use storage::Beside;
@@ -160,7 +160,7 @@ async fn send(
     let text = context.storage.beside(mp3.id).await?.and_then(wanted).ok_or(Error::NotBeside)?;
     let tag = tag_of(text.as_bytes());
     let known = headers.typed_get::<IfNoneMatch>().zip(tag.as_ref());
-    let mut response = match known {
+    let response = match known {
         Some((tags, tag)) if !tags.precondition_passes(tag) => {
             StatusCode::NOT_MODIFIED.into_response()
         }
@@ -170,10 +170,5 @@ async fn send(
             response
         }
     };
-    let answer = response.headers_mut();
-    if let Some(tag) = tag {
-        answer.typed_insert(tag);
-    }
-    answer.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    Ok(response)
+    Ok(tagged(response, tag))
 }

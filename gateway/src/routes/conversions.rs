@@ -1,6 +1,6 @@
 //! `/v1/conversions`: what becomes of the videos.
 
-use super::{answer, head, openapi::Key, unread, videos::accepted};
+use super::{answer, head, openapi::Key, tagged, unread, videos::accepted};
 use crate::{
     announcement,
     body::{self, Body},
@@ -19,7 +19,7 @@ use domain::{
     Video,
 };
 use headers::{ContentType, ETag, HeaderMapExt, IfNoneMatch};
-use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -227,16 +227,11 @@ pub(super) async fn show_conversion(
     let seen = watch::wait(&context, conversion, Instant::now() + wait, enough).await?;
     let view = view_of(seen);
     let tag = view.tag();
-    let mut response = match is_new(tag.clone()) {
+    let response = match is_new(tag.clone()) {
         true => json(&view).into_response(),
         false => StatusCode::NOT_MODIFIED.into_response(),
     };
-    if let Some(tag) = tag {
-        response.headers_mut().typed_insert(tag);
-    }
-    let fresh = HeaderValue::from_static("private, no-cache");
-    response.headers_mut().insert(CACHE_CONTROL, fresh);
-    Ok(response)
+    Ok(tagged(response, tag))
 }
 
 impl Patience {

@@ -3,7 +3,7 @@
 //! What must hold: a client never takes wrong bytes for its MP3. A whole file is hashed as it goes
 //! out, and its last bytes are held back if the hash is not the recorded one.
 
-use super::{answer, head};
+use super::{answer, head, tagged};
 use crate::{
     context::Context,
     disposition,
@@ -16,7 +16,7 @@ use futures::{Stream, StreamExt, stream};
 use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
+    header::{CONTENT_DISPOSITION, CONTENT_TYPE},
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -67,16 +67,12 @@ pub(super) async fn send(
         .map_err(|_| Error::Internal("a hash is no tag".into()))?;
     let known =
         headers.typed_get::<IfNoneMatch>().is_some_and(|tags| !tags.precondition_passes(&etag));
-    let mut response = if known {
+    let response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         content(context, conversion, mp3, wanted(headers, &etag, mp3.length)).await?
     };
-    let answer = response.headers_mut();
-    answer.typed_insert(etag);
-    // It may be kept, but only by its owner, and is asked for each time.
-    answer.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    Ok(response)
+    Ok(tagged(response, Some(etag)))
 }
 
 /// The MP3 of a conversion that has one; the reason where it has none.
