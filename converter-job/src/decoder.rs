@@ -31,17 +31,16 @@ mod walk;
 mod waveform;
 mod workers;
 
-use crate::protocol::{Facts, Job, Request};
+use crate::protocol::{Job, Request};
 use confine::Memory;
 use domain::{Exit, Preset, Reason};
 use encode::Encoder;
-use ffmpeg_next::{Error, error::ENOMEM, frame};
+use ffmpeg_next::{Error, error::ENOMEM};
 use link::Shared;
 use loudness::Meter;
 use mp3::Mp3;
 use packets::Packets;
 use resample::Shape;
-use sound::Sound;
 use std::{io, mem, process::ExitCode};
 use video::Video;
 use walk::Walk;
@@ -154,7 +153,7 @@ fn decode(
         let duration_ms = if job.options.preset == Preset::Copy && copy::suits(&packets)? {
             copy::copy(&walk, packets)?
         } else {
-            encode(&walk, workers, packets, None)?
+            encode(&walk, workers, packets, 1.0)?
         };
         return Ok(Request::Done { duration_ms, loudness: None });
     };
@@ -165,19 +164,14 @@ fn decode(
     })?;
     let loudness = meter.map_or(Ok(None), |meter| meter.finish(goal))?;
     let second = Walk { share: 50..100, ..walk };
-    let gain = loudness.as_ref().map(loudness::factor);
+    let gain = loudness.as_ref().map_or(1.0, loudness::factor);
     let packets = second.open(Video::new(link.clone(), length))?;
     let duration_ms = encode(&second, workers, packets, gain)?;
     Ok(Request::Done { duration_ms, loudness })
 }
 
 /// Encodes one walk; milliseconds of sound.
-fn encode(
-    walk: &Walk<'_>,
-    mut workers: Workers,
-    packets: Packets,
-    gain: Option<f32>,
-) -> Result<u64, Stop> {
+fn encode(walk: &Walk<'_>, mut workers: Workers, packets: Packets, gain: f32) -> Result<u64, Stop> {
     let mut making = None::<(Encoder, Drawing)>;
     walk.go(packets, &mut |sound, frame| {
         let (encoder, drawing) = match &mut making {
@@ -185,7 +179,8 @@ fn encode(
             None => {
                 let mp3 = Mp3::new(walk.link.clone(), sound.packets().tag(&walk.job.options));
                 let encoder = Encoder::open(walk.job, mem::take(&mut workers), gain, frame, mp3)?;
-                walk.link.tell(&facts(sound, frame));
+                let channels = u8::try_from(Shape::of(frame).layout.channels()).unwrap_or(0);
+                walk.link.tell(&sound.packets().facts(frame.rate(), channels));
                 making.insert((encoder, Drawing::begin(frame)))
             }
         };
@@ -194,14 +189,6 @@ fn encode(
     })?;
     let Some((encoder, drawing)) = making else { return Ok(0) };
     let duration_ms = encoder.finish()?;
-    walk.link.tell(&Request::Waveform(Box::new(drawing.finish(gain.unwrap_or(1.0)))));
+    walk.link.tell(&Request::Waveform(Box::new(drawing.finish(gain))));
     Ok(duration_ms)
-}
-
-/// What is known of the sound once it begins, and of the MP3 that is made of it.
-fn facts(sound: &Sound, frame: &frame::Audio) -> Request {
-    let origin = sound.packets().origin().clone();
-    let channels = Shape::of(frame).layout.channels();
-    let channels = u8::try_from(channels).unwrap_or(0);
-    Request::Facts(Box::new(Facts { origin, sample_rate: frame.rate(), channels }))
 }

@@ -11,7 +11,6 @@ use super::{
     packets::{Packets, nanoseconds},
     walk::Walk,
 };
-use crate::protocol::{Facts, Request};
 use domain::Reason;
 use ends::{Ends, Told};
 use ffmpeg_next::{
@@ -37,7 +36,7 @@ pub(super) fn copy(walk: &Walk<'_>, mut packets: Packets) -> Result<u64, Stop> {
         let mut lasts = 0;
         for (frame, bytes) in layer3::frames(bytes) {
             if first.is_none() {
-                walk.link.tell(&facts(&packets, frame));
+                walk.link.tell(&packets.facts(frame.rate(), frame.channels()));
             }
             if !first.get_or_insert(frame).is_like(frame) {
                 return Err(mixed());
@@ -51,21 +50,16 @@ pub(super) fn copy(walk: &Walk<'_>, mut packets: Packets) -> Result<u64, Stop> {
         let rate = first.rate();
         ends.end(&told, shortened(&packet, base, rate, lasts));
         end = end.max(ends_at(&packet, base, rate, lasts));
-        limits::check_duration(ends.sound_ms(rate))?;
-        walk.tell(&packets, ends.sound_ms(rate), &mut progress);
+        let sound_ms = ends.sound_ms(rate);
+        limits::check_duration(sound_ms)?;
+        walk.tell(&packets, sound_ms, &mut progress);
     }
     walk.judge(packets.shortfall(end).as_deref())?;
     let Some(first) = first.filter(|_| ends.has_sound()) else {
         return Err(Stop::failed(Reason::NotMedia, "no frame of its MP3 can be read"));
     };
-    mp3.finish(|_| ends.silence())?;
+    mp3.finish(ends.silence())?;
     Ok(ends.sound_ms(first.rate()))
-}
-
-/// What is known of the MP3 once it begins.
-fn facts(packets: &Packets, frame: Frame) -> Request {
-    let (origin, channels) = (packets.origin().clone(), frame.channels());
-    Request::Facts(Box::new(Facts { origin, sample_rate: frame.rate(), channels }))
 }
 
 fn mixed() -> Stop {

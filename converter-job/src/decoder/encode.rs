@@ -18,8 +18,8 @@ use std::{mem, ops::Range};
 /// Takes frames, writes an MP3.
 pub(super) struct Encoder {
     shape: Shape,
-    /// What samples are multiplied by.
-    gain: Option<f32>,
+    /// What floats are multiplied by.
+    gain: f32,
     lames: Lames,
     mp3: Mp3,
     /// The frame that is being filled, and how many of its samples are.
@@ -43,7 +43,7 @@ impl Encoder {
     pub(super) fn open(
         job: &Job,
         workers: Workers,
-        gain: Option<f32>,
+        gain: f32,
         first: &frame::Audio,
         mp3: Mp3,
     ) -> Result<Self, Stop> {
@@ -84,7 +84,7 @@ impl Encoder {
             let room = room.ok_or(Stop::Memory)?;
             room.copy_from_slice(bytes);
             if matches!(self.shape.format, Sample::F32(_)) {
-                loudness::amplify(room, self.gain.unwrap_or(1.0));
+                loudness::amplify(room, self.gain);
             }
         }
         self.filled += samples.len();
@@ -121,9 +121,8 @@ impl Encoder {
             }
             Lames::Several(segments) => segments.finish(&mut |packet| write(&packet, &mut mp3))?,
         }
-        mp3.finish(|all| {
-            Some(Silence { delay: DELAY, padding: all.saturating_sub(DELAY + samples) })
-        })?;
+        let padding = mp3.samples().saturating_sub(DELAY + samples);
+        mp3.finish(Some(Silence { delay: DELAY, padding }))?;
         Ok(samples * 1000 / u64::from(self.shape.rate))
     }
 }

@@ -50,19 +50,20 @@ impl Mp3 {
         self.link.send(&Request::Append(batch.into()))
     }
 
-    /// Completes the file. `silence` tells from the samples in all frames which of them are none of
-    /// the sound.
-    pub(super) fn finish(
-        mut self,
-        silence: impl FnOnce(u64) -> Option<Silence>,
-    ) -> Result<(), Stop> {
+    /// Samples in all frames so far.
+    pub(super) fn samples(&self) -> u64 {
+        self.header.as_ref().map_or(0, Header::samples)
+    }
+
+    /// Completes the file. Without `silence` all samples are sound.
+    pub(super) fn finish(mut self, silence: Option<Silence>) -> Result<(), Stop> {
         let Some(header) = self.header.take() else {
             return Err(Stop::Trouble("the MP3 has no frames".to_owned()));
         };
         if !self.batch.is_empty() {
             self.send().map_err(broken)?;
         }
-        let bytes = header.encode(silence(header.samples())).into();
+        let bytes = header.encode(silence).into();
         self.link.send(&Request::Patch { offset: self.tag as u64, bytes }).map_err(broken)
     }
 }

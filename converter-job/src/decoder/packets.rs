@@ -1,7 +1,7 @@
 //! The track of sound that is wanted: which it is, and its packets in order.
 
 use super::{Stop, facts, libav, limits, tags, track, video::Video};
-use crate::protocol::Job;
+use crate::protocol::{Facts, Job, Request};
 use domain::{Moment, Options, Origin, Reason};
 use ffmpeg_next::{
     Error, Packet, Rational,
@@ -76,9 +76,9 @@ impl Packets {
         Ok(packet)
     }
 
-    /// What the file says of itself.
-    pub(super) const fn origin(&self) -> &Origin {
-        &self.origin
+    /// What is known once it is sure that there is sound: of the file, and of the MP3 to come.
+    pub(super) fn facts(&self, sample_rate: u32, channels: u8) -> Request {
+        Request::Facts(Box::new(Facts { origin: self.origin.clone(), sample_rate, channels }))
     }
 
     /// The track in its container.
