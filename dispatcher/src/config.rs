@@ -7,6 +7,7 @@
 //! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
 //! | `DISPATCHER_JOB_TTL_SECONDS` | how long a finished Job stays | 600 |
 //! | `DISPATCHER_PENDING_LIMIT_SECONDS` | how long a job may take to start | 300 |
+//! | `DISPATCHER_JOB_TEMPLATE` | file with a pod template that is merged into each Job's | none |
 //! | `CONVERTER_IMAGE` | image of `converter-job` | |
 //! | `CONVERTER_STORAGE_URL` | storage as the Jobs see it | `STORAGE_URL` |
 //! | `CONVERTER_STORAGE_SECRET` | a Secret with the key `STORAGE_URL`, instead | |
@@ -16,7 +17,7 @@
 //! | `ADMIN_LISTEN` | where health and metrics are served | nowhere |
 //! | `LOG`, `LOG_FORMAT` | log filter; `text` or `json` | `info`, `text` |
 
-use crate::launcher::{ChildConfig, JobConfig};
+use crate::launcher::{ChildConfig, JobConfig, JobTemplate};
 use process::{LogFormat, config::Faults, config::Settings};
 use std::{
     net::SocketAddr,
@@ -121,6 +122,7 @@ fn runner(
         (true, true) => Some(Runner::Kubernetes(JobConfig {
             namespace: settings.or("DISPATCHER_NAMESPACE", "default".to_owned()),
             image: settings.required("CONVERTER_IMAGE", "the image of converter-job")?,
+            template: template(settings)?,
             storage_url: settings.or("CONVERTER_STORAGE_URL", storage.to_owned()),
             storage_secret: settings.optional("CONVERTER_STORAGE_SECRET"),
             memory_mib: settings.or("CONVERTER_MEMORY_MIB", 512),
@@ -141,6 +143,14 @@ fn runner(
             None
         }
     }
+}
+
+fn template(settings: &mut Settings) -> Option<JobTemplate> {
+    let Some(path) = settings.optional::<PathBuf>("DISPATCHER_JOB_TEMPLATE") else {
+        return Some(JobTemplate::default());
+    };
+    let read = JobTemplate::read(&path);
+    read.map_err(|error| settings.fault(format!("DISPATCHER_JOB_TEMPLATE: {error}"))).ok()
 }
 
 fn cores() -> usize {

@@ -4,7 +4,7 @@ mod child;
 mod kubernetes;
 
 pub use child::{ChildConfig, Children};
-pub use kubernetes::{JobConfig, Kubernetes};
+pub use kubernetes::{JobConfig, JobTemplate, Kubernetes};
 
 use domain::{Cause, Conversion, ConversionId};
 use jiff::Timestamp;
@@ -72,6 +72,12 @@ pub enum Error {
     /// A quota or limit refused it: worth waiting for.
     #[error("refused for now: {0}")]
     Refused(String),
+    /// The API server would take no Job of ours.
+    #[error(
+        "the API server refuses Jobs as ours: {0}; change what forbids them, or the settings \
+         CONVERTER_.. and DISPATCHER_.."
+    )]
+    Unfit(String),
     /// The cluster or the machine did not do it, or did it and did not answer.
     #[error("cannot run jobs now: {0}")]
     Unavailable(String),

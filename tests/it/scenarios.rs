@@ -9,6 +9,7 @@ mod jobs;
 mod operators;
 mod original;
 mod parts;
+mod policies;
 mod repeats;
 mod suite;
 mod uploads;
@@ -110,6 +111,8 @@ scenarios! {
     operators::kubectl_tells_whose_job_it_is_and_why_it_failed, only: Some(Which::Cluster);
     operators::services_end_what_they_have_in_hand, only: Some(Which::Cluster);
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
+    policies::a_stolen_dispatcher_token_is_worth_little, only: Some(Which::Cluster);
+    policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
     original::its_clients_work_unchanged;
     original::its_producers_work_unchanged, only: Some(Which::Cluster);
 }

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod embedded;
 pub(crate) mod links;
+mod rights;
 pub(crate) mod service;
 pub(crate) mod site;
 pub(crate) mod watch;
@@ -51,6 +52,13 @@ pub(crate) struct Settings {
     pub(crate) proxied: bool,
     /// Whether parts of the cluster itself are stopped: then it is the breakable one.
     pub(crate) breakable: bool,
+}
+
+impl Settings {
+    /// The image of the Jobs.
+    fn image(&self, site: &site::Site) -> String {
+        self.image.map_or_else(|| site.image.clone(), str::to_owned)
+    }
 }
 
 /// A running system with one data store of its own.

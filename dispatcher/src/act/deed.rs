@@ -105,7 +105,9 @@ impl Dispatcher {
                 Cause::Disruption("a foreign job has its name".to_owned())
             }
             // Back-pressure, not failure.
-            Err(launcher::Error::Refused(why)) => Cause::NeverStarted(why),
+            Err(launcher::Error::Refused(why) | launcher::Error::Unfit(why)) => {
+                Cause::NeverStarted(why)
+            }
         };
         self.change(record.id, &Change::Release { attempt: record.attempt, cause }).await.map(drop)
     }

@@ -7,8 +7,11 @@ mod backoff;
 mod event;
 mod job;
 mod phase;
+mod template;
+mod trial;
 
 pub use job::JobConfig;
+pub use template::JobTemplate;
 
 use super::{Error, Job, Note};
 use backoff::Growing;
@@ -35,11 +38,17 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// For one answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a Job as ours is judged anew before its refusal is believed, over 6 s.
+const TRIALS: usize = 5;
 
 /// Our Jobs in one namespace.
 pub struct Kubernetes {
@@ -52,10 +61,12 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// Connects (in a pod, or by KUBECONFIG) and waits until Jobs and pods have been listed once.
+    /// Connects (in a pod, or by KUBECONFIG), asks whether Jobs as ours may be created, and waits until
+    /// Jobs and pods have been listed once.
     pub async fn open(config: JobConfig, token: &CancellationToken) -> Result<Self, Error> {
         let client = Client::try_default().await.map_err(unavailable)?;
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
+        try_jobs(&api, &config).await?;
         let changed = Arc::new(Notify::new());
         let jobs = watch(api.clone(), trim_job, changed.clone(), token.clone());
         let events = Api::namespaced(client.clone(), &config.namespace);
@@ -71,7 +82,7 @@ impl Kubernetes {
         match answered("create", self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
-            Err(kube::Error::Api(refusal)) if refusal.is_forbidden() => {
+            Err(kube::Error::Api(refusal)) if refusal.is_forbidden() || refusal.is_invalid() => {
                 Err(Error::Refused(refusal.message.clone()))
             }
             Err(error) => Err(unavailable(error)),
@@ -129,6 +140,32 @@ impl Kubernetes {
 
     pub(super) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
+    }
+}
+
+/// Has the API server judge a Job as ours, more than once: rights and policies that were applied with the
+/// dispatcher take a moment.
+async fn try_jobs(api: &Api<KubeJob>, config: &JobConfig) -> Result<(), Error> {
+    for pause in Growing::new().take(TRIALS) {
+        match try_job(api, config).await {
+            Err(error @ Error::Unfit(_)) => tracing::warn!(%error, "asking again"),
+            answer => return answer,
+        }
+        sleep(pause).await;
+    }
+    try_job(api, config).await
+}
+
+/// A full quota is no fault.
+async fn try_job(api: &Api<KubeJob>, config: &JobConfig) -> Result<(), Error> {
+    let Some(job) = trial::job(config) else { return Ok(()) };
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    match answered("create", api.create(&dry_run, &job)).await? {
+        Err(kube::Error::Api(refusal)) if refusal.message.contains("exceeded quota") => Ok(()),
+        Err(kube::Error::Api(refusal)) if (400..500).contains(&refusal.code) => {
+            Err(Error::Unfit(refusal.message.clone()))
+        }
+        answer => answer.map(drop).map_err(unavailable),
     }
 }
 

@@ -100,18 +100,21 @@ pub(super) async fn the_shipped_manifest_converts_once_more(stack: &mut Stack) -
     let image = "localhost/audio-converter/audio-converter:test";
     cluster.site.pack(&program("audio-converter"), image)?;
     let literal = format!("--from-literal=token={token}");
-    let secret = ["create", "secret", "generic", "audio-converter-admin", &literal];
-    cluster.kubectl(&secret, None)?;
+    let namespace = cluster.services_namespace();
+    let kubectl = |arguments: &[&str], input| {
+        output_of(cluster.site.kubectl().args(["-n", &namespace]).args(arguments), input)
+    };
+    kubectl(&["create", "secret", "generic", "audio-converter-admin", &literal], None)?;
     let manifest = include_str!("../../../manifests/reprocess.yaml");
     let ours = manifest
         .replace("image: audio-converter\n", &format!("image: {image}\n"))
         .replace("http://gateway:8080", &format!("http://{}", gateway.address()))
         .replace("--was-preset=v4", "--was-preset=v2");
     ensure!(ours.matches(image).count() == 1 && !ours.contains("gateway:8080"), "{ours}");
-    let job = cluster.kubectl(&["create", "-o", "name", "-f", "-"], Some(&ours))?;
+    let job = kubectl(&["create", "-o", "name", "-f", "-"], Some(&ours))?;
     let job = job.trim();
-    cluster.kubectl(&["wait", "--for=condition=Complete", "--timeout=120s", job], None)?;
-    let told = cluster.kubectl(&["logs", job], None)?;
+    kubectl(&["wait", "--for=condition=Complete", "--timeout=120s", job], None)?;
+    let told = kubectl(&["logs", job], None)?;
     ensure!(told.contains("louder") && told.contains("done"), "{told}");
     news(&ada, 3).await?;
     for old in &olds {

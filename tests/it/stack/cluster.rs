@@ -5,6 +5,7 @@
 use super::{
     Settings, distinct, free_port,
     links::Links,
+    rights,
     service::{self, Service, auth_url},
     site::Site,
     take_events,
@@ -55,11 +56,13 @@ impl Cluster {
         let mongodb =
             links.as_ref().map_or_else(|| Ok(site.mongodb.clone()), |it| it.for_pods(&site))?;
         let for_pods = Site { mongodb, ..site.clone() }.storage_url(&name);
+        rights::make_namespaces(&site, &name, &settings.image(&site), &for_pods)?;
+        let kubeconfig = rights::of_dispatcher(&seen, &name, folder.path())?;
         let start = |service, settings| Service::start(service, settings, folder.path());
         let auth = start("auth", service::auth(&seen, &name, auth_port))?;
         let gateway = service::gateway(&seen, links.as_ref(), &name, settings, [auth_port, port]);
         let gateway = start("gateway", gateway)?;
-        let dispatcher = service::dispatcher(&seen, &name, settings, for_pods.clone());
+        let dispatcher = service::dispatcher(&seen, &name, settings, &kubeconfig);
         let dispatcher = start("dispatcher", dispatcher)?;
         let place =
             links.as_ref().map_or_else(|| ([127, 0, 0, 1], port).into(), |it| it.gateway.address());
@@ -183,6 +186,22 @@ impl Cluster {
         output_of(self.site.kubectl().args(["-n", &self.name]).args(arguments), input)
     }
 
+    /// kubectl with the rights that the dispatcher has.
+    pub(crate) fn kubectl_as_dispatcher(
+        &self,
+        arguments: &[&str],
+        input: Option<&str>,
+    ) -> Result<String> {
+        let mut kubectl = std::process::Command::new("kubectl");
+        kubectl.env("KUBECONFIG", self.folder.path().join(rights::KUBECONFIG));
+        output_of(kubectl.args(arguments), input)
+    }
+
+    /// The namespace of the services.
+    pub(crate) fn services_namespace(&self) -> String {
+        rights::services(&self.name)
+    }
+
     /// How many messages lie in a queue of this stack.
     pub(crate) fn messages(&self, queue: &str) -> Result<usize> {
         let all = ["-q", "-p", &self.name, "list_queues", "name", "messages"];
@@ -222,8 +241,11 @@ impl Cluster {
         {
             eprintln!("{error:#}");
         }
-        if let Err(error) = self.site.remove_places(&self.name).await {
-            eprintln!("{error:#}");
+        let namespaces = rights::remove_namespaces(&self.site, &self.name);
+        for removed in [namespaces, self.site.remove_places(&self.name).await] {
+            if let Err(error) = removed {
+                eprintln!("{error:#}");
+            }
         }
     }
 }

@@ -89,7 +89,7 @@ impl Links {
 }
 
 /// The kubeconfig as JSON, and where its API server is.
-fn kubeconfig(site: &Site) -> Result<(Value, Url)> {
+pub(super) fn kubeconfig(site: &Site) -> Result<(Value, Url)> {
     let mut view = site.kubectl();
     view.args(["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
     let config: Value = serde_json::from_str(&output_of(&mut view, None)?)?;

@@ -1,7 +1,7 @@
 //! The services of one cluster stack, each a process with what it is told, so that one that was
 //! killed comes back as it was.
 
-use super::{Settings, links::Links, site::Site};
+use super::{Settings, links::Links, rights, site::Site};
 use crate::{Result, process::Process};
 use std::path::Path;
 
@@ -86,18 +86,17 @@ pub(super) fn gateway(
 }
 
 /// What the dispatcher is told.
-pub(super) fn dispatcher(seen: &Site, name: &str, settings: &Settings, for_pods: String) -> Told {
-    let image = settings.image.map_or_else(|| seen.image.clone(), str::to_owned);
+pub(super) fn dispatcher(seen: &Site, name: &str, settings: &Settings, kubeconfig: &Path) -> Told {
     vec![
-        ("KUBECONFIG", seen.kubeconfig.clone()),
+        ("KUBECONFIG", kubeconfig.display().to_string()),
         ("STORAGE_URL", seen.storage_url(name)),
         ("QUEUE_URL", seen.queue_url(name)),
         ("DISPATCHER_NAMESPACE", name.to_owned()),
         ("DISPATCHER_MAX_JOBS", settings.max_jobs.to_string()),
         ("DISPATCHER_JOB_TTL_SECONDS", settings.job_ttl_seconds.to_string()),
         ("DISPATCHER_PENDING_LIMIT_SECONDS", settings.pending_limit_seconds.to_string()),
-        ("CONVERTER_IMAGE", image),
-        ("CONVERTER_STORAGE_URL", for_pods),
+        ("CONVERTER_IMAGE", settings.image(seen)),
+        ("CONVERTER_STORAGE_SECRET", rights::SECRET.to_owned()),
         ("CONVERTER_MEMORY_MIB", settings.memory_mib.to_string()),
         ("LOG", "info,dispatcher=debug".to_owned()),
     ]

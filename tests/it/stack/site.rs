@@ -124,9 +124,8 @@ impl Site {
         tool
     }
 
-    /// Makes the namespace, the account database and the virtual host of this name.
+    /// Makes the account database and the virtual host of this name.
     pub(super) fn make_places(&self, name: &str) -> Result {
-        output_of(self.kubectl().args(["create", "namespace", name]), None)?;
         self.sql(&format!("CREATE DATABASE {} CHARACTER SET utf8mb4", database(name)))?;
         self.make_vhost(name)
     }
@@ -136,9 +135,7 @@ impl Site {
         let client = mongodb::Client::with_uri_str(self.storage_url(name)).await?;
         client.default_database().context("a database")?.drop().await?;
         self.rabbitmqctl(&["delete_vhost", name])?;
-        self.sql(&format!("DROP DATABASE {}", database(name)))?;
-        let mut delete = self.kubectl();
-        output_of(delete.args(["delete", "namespace", name, "--wait=false"]), None).map(drop)
+        self.sql(&format!("DROP DATABASE {}", database(name)))
     }
 
     pub(super) fn make_vhost(&self, name: &str) -> Result {

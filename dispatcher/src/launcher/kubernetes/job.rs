@@ -1,6 +1,6 @@
 //! The Job of one attempt, as a pure function of the record and the configuration.
 
-use super::super::job_name;
+use super::{super::job_name, template::JobTemplate};
 use domain::Conversion;
 use k8s_openapi::{
     api::{
@@ -36,6 +36,8 @@ pub struct JobConfig {
     pub namespace: String,
     /// The image of `converter-job`.
     pub image: String,
+    /// What an operator adds to each pod.
+    pub template: JobTemplate,
     /// Where the converter finds video and record, unless a secret says so.
     pub storage_url: String,
     /// Name of a Secret in the Jobs' namespace with the key `STORAGE_URL`.
@@ -54,6 +56,8 @@ pub struct JobConfig {
 
 /// Beyond waiting and running, for starting and committing.
 const MARGIN_SECONDS: u64 = 60;
+/// Of the node's disk: a converter keeps nothing there but its log.
+const DISK: &str = "64Mi";
 /// No privileges are needed; the image has no such user either.
 const USER: i64 = 10001;
 
@@ -66,14 +70,14 @@ pub(super) fn build(config: &JobConfig, record: &Conversion) -> Job {
         // Counts waiting too.
         active_deadline_seconds: i64::try_from(deadline).ok(),
         ttl_seconds_after_finished: Some(config.ttl_seconds),
-        template: PodTemplateSpec {
+        template: config.template.merged_with(PodTemplateSpec {
             metadata: Some(ObjectMeta {
                 labels: Some(labels(record)),
                 annotations: Some(annotations(record)),
                 ..ObjectMeta::default()
             }),
             spec: Some(pod(config, record)),
-        },
+        }),
         ..JobSpec::default()
     };
     let mut annotations = annotations(record);
@@ -238,7 +242,9 @@ fn resources(config: &JobConfig, record: &Conversion) -> ResourceRequirements {
     let amounts = |cpu: u32, memory: u32| -> BTreeMap<String, Quantity> {
         [("cpu", format!("{cpu}m")), ("memory", format!("{memory}Mi"))]
             .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
-            .into()
+            .into_iter()
+            .chain([("ephemeral-storage".to_owned(), Quantity(DISK.to_owned()))])
+            .collect()
     };
     ResourceRequirements {
         // A conversion takes all the processor time it is given; it asks for a tenth to be placed.
