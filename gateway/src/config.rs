@@ -11,6 +11,7 @@
 //! | `GATEWAY_MAX_USER_WAITING` | conversions of one user that may be queued or running; no limit |
 //! | `GATEWAY_VIDEO_RETENTION` | how long a video is kept, as `720h`; for good |
 //! | `GATEWAY_MP3_RETENTION` | how long an MP3 is kept; for good |
+//! | `GATEWAY_DRAIN_SECONDS` | how long requests in hand may take to end once it is told to stop; then come 5 s for what must be put away; 20 |
 //! | `GATEWAY_TRUSTED_PROXIES` | proxies whose `X-Forwarded-For` is believed, as `10.0.0.7,10.1.0.0/16`; none |
 //! | `GATEWAY_CORS_ORIGINS` | whose pages may use the API in a browser, as `https://app.example.org`, or `*`; none |
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://..` with `amqp://..`, or both `file:/folder`; either may stand in a file that `.._FILE` names |
@@ -58,6 +59,9 @@ pub struct HttpConfig {
     pub max_upload_bytes: u64,
     /// Uploads at one time; further ones wait for a while, then read `busy`.
     pub max_uploads: usize,
+    /// How long requests in hand may take to end once it is told to stop. With 5 s more it must stay below
+    /// what Kubernetes gives the pod, which is 30 s unless it is told otherwise.
+    pub drain: Duration,
     /// Free bytes on the disk below which nothing is taken in.
     pub min_free_bytes: u64,
     /// Bytes of videos and MP3s that one user may store.
@@ -84,6 +88,7 @@ impl HttpConfig {
             auth_url,
             max_upload_bytes: 20 << 30,
             max_uploads: 128,
+            drain: Duration::from_secs(20),
             min_free_bytes: 1 << 30,
             max_user_bytes: None,
             max_user_waiting: None,
@@ -104,6 +109,8 @@ impl HttpConfig {
         if http.max_uploads == 0 {
             settings.fault("GATEWAY_MAX_UPLOADS: at least 1");
         }
+        let seconds = settings.or("GATEWAY_DRAIN_SECONDS", http.drain.as_secs());
+        http.drain = Duration::from_secs(seconds);
         http.trusted_proxies = settings.or("GATEWAY_TRUSTED_PROXIES", http.trusted_proxies);
         http.cors_origins = settings.or("GATEWAY_CORS_ORIGINS", http.cors_origins);
         http.min_free_bytes = settings.or("GATEWAY_MIN_FREE_BYTES", http.min_free_bytes);

@@ -16,10 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Connections at one time; further ones wait in the kernel. Each may hold 400 KiB of buffers.
 const MOST_CONNECTIONS: usize = 1024;
-/// Longest wait for the requests in hand at the end. With [`LAST_WORK`] it stays below the 30 s that
-/// Kubernetes gives a pod.
-const DRAIN: Duration = Duration::from_secs(20);
-/// Longest wait after that for what must be put away.
+/// Longest wait for what must be put away, after the requests in hand have ended.
 const LAST_WORK: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: the process is out of descriptors, and trying at once burns the CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -102,7 +99,7 @@ impl Server {
         drop(self.listener);
         self.context.stopping.cancel();
         connections.close();
-        if timeout(DRAIN, connections.wait()).await.is_err() {
+        if timeout(self.context.http.drain, connections.wait()).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
                 "requests that do not end are broken off"

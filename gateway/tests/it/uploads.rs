@@ -7,6 +7,7 @@ use crate::{
 use domain::{Preset, State};
 use queue::{Item, Message, Topic};
 use reqwest::{Body, Method};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
@@ -171,4 +172,19 @@ async fn an_upload_in_hand_survives_the_shutdown() {
     drop(stream);
     until("the gateway has stopped", async || stack.server.is_finished()).await;
     assert_eq!((stack.pending().await, stack.files("videos").len()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_upload_that_does_not_end_is_broken_off_and_leaves_nothing() {
+    let stack = Stack::with(|http| http.drain = Duration::from_millis(300), None).await;
+    let token = stack.signer.token("ada");
+    let head = format!(
+        "POST /v1/videos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 6\r\n\r\nabc"
+    );
+    let stream = begun(stack.address, &head).await;
+    until("the upload has begun", async || stack.files("videos").len() == 1).await;
+    stack.shutdown.cancel();
+    until("the gateway has stopped", async || stack.server.is_finished()).await;
+    drop(stream);
+    stack.settles_at(0).await;
 }

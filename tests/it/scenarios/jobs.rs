@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use queue::{Message, Queue, VideoMessage};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -101,7 +101,10 @@ pub(super) async fn an_image_cannot_be_pulled(stack: &mut Stack) -> Result {
     })
     .await?;
     let cluster = stack.cluster_mut()?;
-    cluster.dispatcher.settings.push(("CONVERTER_IMAGE", cluster.site.image.clone()));
+    let image = cluster.site.image.clone();
+    let lets = json!({ "data": { "image": image } }).to_string();
+    cluster.kubectl(&["patch", "configmap", "converter-job-policy", "-p", &lets], None)?;
+    cluster.dispatcher.settings.push(("CONVERTER_IMAGE", image));
     stack.kill_dispatcher().await?;
     user.mp3(&id).await?;
     ensure!(failures(stack.cluster()?).await? == 0, "it was counted as an attempt");

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 /// What the pods of all Jobs get beyond what we say.
 #[derive(Clone, Debug, Default)]
-pub struct JobTemplate(PodTemplateSpec);
+pub struct JobTemplate(Box<PodTemplateSpec>);
 
 /// Why a file is no pod template.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ impl JobTemplate {
 
     /// The template of one Job's pod.
     pub(super) fn merged_with(&self, ours: PodTemplateSpec) -> PodTemplateSpec {
-        let mut template = self.0.clone();
+        let mut template = (*self.0).clone();
         template.merge_from(ours);
         template
     }
@@ -41,11 +41,12 @@ impl std::str::FromStr for JobTemplate {
         if written.is_null() {
             return Ok(Self::default());
         }
-        let read = serde_json::from_value(written.clone()).map_err(|error| error.to_string())?;
+        let read: PodTemplateSpec =
+            serde_json::from_value(written.clone()).map_err(|error| error.to_string())?;
         let understood = serde_json::to_value(&read).map_err(|error| error.to_string())?;
         match lost(&written, &understood) {
             Some(field) => Err(format!("a pod template has no field {field}")),
-            None => Ok(Self(read)),
+            None => Ok(Self(Box::new(read))),
         }
     }
 }
