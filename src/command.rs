@@ -7,7 +7,7 @@ use crate::{
     convert,
     error::Error,
     manual,
-    operations::{batch, dispatching, letters, reprocess},
+    operations::{batch, dispatching, import, letters, reprocess},
     serve,
     terminal::Terminal,
     trial,
@@ -78,6 +78,13 @@ Examples:
   audio-converter dead-letters replay --all
   audio-converter dead-letters drop 01890a5d-ac96-774b-bcce-b302099a8057";
 
+const IMPORTS: &str = "\
+Examples:
+  AUTH_DATABASE_URL=mysql://.. IMPORT_ACCOUNTS_URL=mysql://.. audio-converter import accounts
+  STORAGE_URL=mongodb://.. QUEUE_URL=amqp://.. audio-converter import videos --owner ada@example.org
+
+Addresses may stand in files that AUTH_DATABASE_URL_FILE and so on name. Both may be done again.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Converts videos to MP3s.
@@ -121,6 +128,9 @@ enum Command {
     /// Messages that a server has put aside, for admins.
     #[command(subcommand, after_long_help = LETTERS)]
     DeadLetters(letters::Command),
+    /// Takes over accounts and videos of the system that this one replaces, for operators.
+    #[command(subcommand, after_long_help = IMPORTS)]
+    Import(import::Command),
     /// Runs the whole system in this process.
     Serve(serve::Arguments),
     /// Shows the whole system at work on one video: starts it, converts over REST, ends it.
@@ -204,6 +214,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Error> {
         Command::Batch(command) => ended(&context, batch::run(&command, &context)).await,
         Command::Dispatching(command) => ended(&context, dispatching::run(command, &context)).await,
         Command::DeadLetters(command) => ended(&context, letters::run(&command, &context)).await,
+        Command::Import(command) => ended(&context, import::run(&command, &context)).await,
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man => manual::man(),
     }

@@ -7,11 +7,13 @@
 //! | `AUDIO_CONVERTER_TOKEN` | a token from `audio-converter token create`; wins over the account, as both win over a stored login |
 //! | `XDG_CONFIG_HOME`, else `HOME` | where `audio-converter/logins.json` lies; `HOME/.config` |
 //! | `CONVERTER_JOB` | the `converter-job` program, where it does not lie beside this one |
+//! | `IMPORT_ACCOUNTS_URL` | for `import accounts`: the original's MySQL database, as `mysql://user:password@host/auth`; also `_FILE`. Ours is in auth's `AUTH_DATABASE_URL` |
+//! | `STORAGE_URL`, `QUEUE_URL` | for `import videos`: MongoDB and RabbitMQ; also `_FILE` |
 //! | `LOG` | what is logged to standard error, as in `info,dispatcher=debug` |
 
 use process::config::{Faults, Settings};
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
 /// What the environment says.
@@ -80,6 +82,50 @@ impl Config {
         };
         settings.finish(Some(config))
     }
+}
+
+/// Where accounts come from and go to.
+pub(crate) struct ImportOfAccounts {
+    /// Auth's settings.
+    pub(crate) auth: auth::Config,
+    /// The original's database.
+    pub(crate) from: SecretString,
+}
+
+impl ImportOfAccounts {
+    pub(crate) fn from_env() -> Result<Self, Faults> {
+        let auth = auth::Config::from_env()?;
+        let mut settings = Settings::from_env();
+        let from = needed(&mut settings, "IMPORT_ACCOUNTS_URL", "mysql://user:password@host/auth");
+        settings.finish(from.map(|from| Self { auth, from }))
+    }
+}
+
+/// The databases of a cluster.
+pub(crate) struct ImportOfVideos {
+    /// Videos, theirs and ours.
+    pub(crate) storage: SecretString,
+    /// Messages.
+    pub(crate) queue: SecretString,
+}
+
+impl ImportOfVideos {
+    pub(crate) fn from_env() -> Result<Self, Faults> {
+        let mut settings = Settings::from_env();
+        let storage = needed(&mut settings, "STORAGE_URL", "mongodb://host/database");
+        let queue = needed(&mut settings, "QUEUE_URL", "amqp://user:password@host/%2f");
+        settings.finish(storage.zip(queue).map(|(storage, queue)| Self { storage, queue }))
+    }
+}
+
+/// An address that begins as `what` does.
+fn needed(settings: &mut Settings, name: &str, what: &str) -> Option<SecretString> {
+    let scheme = what.split(':').next().unwrap_or_default();
+    let address = settings.secret(name).filter(|it| it.expose_secret().starts_with(scheme));
+    if address.is_none() {
+        settings.fault(format!("{name} is not what it must be: {what}"));
+    }
+    address
 }
 
 /// What the services read: their own variables, as in a cluster.

@@ -2,5 +2,6 @@
 
 pub(crate) mod batch;
 pub(crate) mod dispatching;
+pub(crate) mod import;
 pub(crate) mod letters;
 pub(crate) mod reprocess;

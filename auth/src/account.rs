@@ -2,6 +2,9 @@
 //! so that its name is never given again. Whatever changes an account is in `account/change.rs`.
 
 mod change;
+mod import;
+
+pub use import::{Imported, import_accounts};
 
 pub(crate) use change::{Change, Changed, change, delete, rehash};
 

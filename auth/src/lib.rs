@@ -26,7 +26,7 @@ mod token;
 mod tokens;
 mod users;
 
-pub use account::{FirstAccount, add_account, parse_role};
+pub use account::{FirstAccount, Imported, add_account, import_accounts, parse_role};
 pub use config::{Config, DatabaseUrl, Registration};
 pub use error::Error;
 pub use keys::{NextKey, rotate_keys};

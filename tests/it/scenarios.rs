@@ -115,4 +115,5 @@ scenarios! {
     policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
     original::its_clients_work_unchanged;
     original::its_producers_work_unchanged, only: Some(Which::Cluster);
+    original::its_videos_are_imported, only: Some(Which::Cluster);
 }

@@ -3,7 +3,7 @@
 use crate::{
     backend::{Backend, FIRST_PASSWORD},
     client::{Running, problem},
-    on_both,
+    mysql_is_absent, on_both,
 };
 use auth::Registration;
 use futures::future::{join, join_all};
@@ -11,6 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 on_both! {
+    accounts_of_the_original_come_over,
     only_administrators_add_accounts_while_registration_is_closed,
     anybody_registers_as_a_user_while_it_is_open,
     bad_users_are_refused_with_a_reason,
@@ -319,4 +320,36 @@ async fn the_last_administrator_stays(backend: &Backend) {
     let answer = server.patch(&admin, "admin", json!({"role": "user"})).await;
     problem(answer, StatusCode::CONFLICT, "last_admin").await;
     server.claims(&admin).await;
+}
+
+async fn accounts_of_the_original_come_over(backend: &Backend) {
+    // They lie in MySQL, wherever ours do.
+    if mysql_is_absent() {
+        return;
+    }
+    let come_over = async |original: &Backend| {
+        for sql in [
+            "CREATE TABLE user (id INT AUTO_INCREMENT PRIMARY KEY, \
+             email VARCHAR(255) NOT NULL UNIQUE, password VARCHAR(255) NOT NULL)",
+            "INSERT INTO user (email, password) VALUES ('bob@example.org', 'short'), \
+             ('ada@example.org', 'a long password'), ('a:b', 'odd')",
+        ] {
+            original.execute(sql).await;
+        }
+        let (config, from) = (backend.config(), original.url().into());
+        for expected in [(2, 0), (0, 2)] {
+            let imported = auth::import_accounts(&config, &from).await.unwrap();
+            assert_eq!((imported.added, imported.known), expected);
+            assert_eq!(imported.unusable, ["a:b"]);
+        }
+        let server = Running::open(config).await;
+        let claims = server.claims(&server.token("bob@example.org", "short").await).await;
+        assert_eq!(claims["role"], "user");
+        server.token("ada@example.org", "a long password").await;
+        assert!(backend.password_hash("bob@example.org").await.starts_with("$argon2id$"));
+        let tables = "SELECT COUNT(*) AS value FROM information_schema.tables \
+                      WHERE table_schema = DATABASE()";
+        assert_eq!((original.number(tables).await, original.count("user").await), (1, 3));
+    };
+    Backend::mysql().await.run(come_over).await;
 }

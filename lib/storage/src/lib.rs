@@ -18,6 +18,7 @@ use domain::{
     Applied, Change, Conversion, ConversionId, FileName, Idempotency, Mp3Id, Pending, PendingKind,
     Refused, State, UserName, Video, VideoId,
 };
+use futures::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -188,6 +189,14 @@ impl Storage {
             Self::Mongo(store) => store.open_foreign(fid).await,
             // It knew MongoDB only.
             Self::Embedded(_) => Err(Error::NotFound),
+        }
+    }
+
+    /// Ids of all files that the original system has stored as videos.
+    pub async fn foreign_fids(&self) -> Result<BoxStream<'static, Result<String, Error>>, Error> {
+        match self {
+            Self::Mongo(store) => store.foreign_fids().await,
+            Self::Embedded(_) => Ok(stream::empty().boxed()),
         }
     }
 

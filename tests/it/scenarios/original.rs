@@ -3,12 +3,13 @@
 use crate::{
     Result,
     client::{Client, LONG},
-    clips,
-    process::output_of,
+    clips::{self, Clip},
+    process::{output_of, program},
     stack::{Stack, cluster::Cluster},
     wait,
 };
 use anyhow::{Context, ensure};
+use domain::ConversionId;
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use mongodb::bson::oid::ObjectId;
 use queue::Queue;
@@ -53,10 +54,7 @@ pub(super) async fn its_producers_work_unchanged(stack: &mut Stack) -> Result {
     let user = stack.user("ada@example.org").await?;
     let clip = clips::clip(stack.folder(), 440, 2.0)?;
     let cluster = stack.cluster()?;
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checker/python");
-    let mut put = Command::new(python);
-    put.args(["-c", PUT, &cluster.storage_url()]).arg(&clip.path);
-    let fid = output_of(&mut put, None)?.trim().to_owned();
+    let fid = put(cluster, &clip)?;
     let unknown = ObjectId::new().to_hex();
     let broker = stack.queue_url();
     ring(&broker, &[&unknown, &fid, &fid, &fid]).await?;
@@ -73,10 +71,42 @@ pub(super) async fn its_producers_work_unchanged(stack: &mut Stack) -> Result {
     let ids: HashSet<_> = events.iter().map(|event| event.event).collect();
     ensure!(ids.len() == 1 && events.iter().all(|event| event.video_fid == fid), "{events:?}");
     ensure!(stack.stored_mp3s().await? == 1, "more than one MP3 is stored");
-    // That database is no stack's own.
-    let server = mongodb::Client::with_uri_str(stack.cluster()?.storage_url()).await?;
+    remove(stack.cluster()?, &fid).await
+}
+
+pub(super) async fn its_videos_are_imported(stack: &mut Stack) -> Result {
+    let user = stack.user("ada@example.org").await?;
+    let clip = clips::clip(stack.folder(), 440, 2.0)?;
+    let cluster = stack.cluster()?;
+    let fid = put(cluster, &clip)?;
+    let import = || {
+        let mut import = Command::new(program("audio-converter"));
+        import.args(["import", "videos", "--owner", "ada@example.org"]);
+        import.env("STORAGE_URL", cluster.storage_url()).env("QUEUE_URL", stack.queue_url());
+        output_of(&mut import, None)
+    };
+    // Twice: the second time finds it there. Videos of other stories may be among them.
+    ensure!(import()?.contains("announced") && import()?.contains("announced"));
+    let id = ConversionId::of_foreign(&fid).to_string();
+    let known = async || Ok(user.get(&format!("/v1/conversions/{id}")).await?.status() == 200);
+    wait::until_true("the conversion", LONG, known).await?;
+    clips::check(&user.mp3(&id).await?, &clip, stack.folder())?;
+    remove(cluster, &fid).await
+}
+
+/// Stores a video as the original does; its id.
+fn put(cluster: &Cluster, clip: &Clip) -> Result<String> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checker/python");
+    let mut put = Command::new(python);
+    put.args(["-c", PUT, &cluster.storage_url()]).arg(&clip.path);
+    Ok(output_of(&mut put, None)?.trim().to_owned())
+}
+
+/// The database of the original's videos is no stack's own.
+async fn remove(cluster: &Cluster, fid: &str) -> Result {
+    let server = mongodb::Client::with_uri_str(cluster.storage_url()).await?;
     let files = server.database("videos").gridfs_bucket(None);
-    Ok(files.delete(ObjectId::parse_str(&fid)?.into()).await?)
+    Ok(files.delete(ObjectId::parse_str(fid)?.into()).await?)
 }
 
 async fn conversions(user: &Client) -> Result<Vec<Value>> {
