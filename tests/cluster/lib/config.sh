@@ -137,14 +137,12 @@ write_kubelet() {
 write_dns() {
     cat >Corefile <<-END
 		cluster.local in-addr.arpa ip6.arpa {
-		  bind $node_address
 		  errors
 		  kubernetes {
 		    kubeconfig /run/cluster/config/dns.kubeconfig
 		  }
 		}
 		. {
-		  bind $node_address
 		  template ANY ANY {
 		    rcode NXDOMAIN
 		  }
