@@ -4,32 +4,36 @@ const fs = require("fs");
 const password = (name) => fs.readFileSync("/run/secrets/mongodb/" + name, "utf8").trim();
 const service = db.getSiblingDB("audio_converter");
 
-const READ = ["find"];
 const WRITE = ["find", "insert", "update", "remove"];
 // Whoever opens the storage makes sure of its indexes.
 const INDEXED = ["conversions", "videos", "pending", "videos.chunks", "mp3s.chunks"];
 
 const needs = {
-  // Takes videos in, gives MP3s out, deletes both, switches dispatching.
+  // Takes videos in, gives MP3s out, deletes both, switches dispatching. A video it cannot give out.
   gateway: {
-    conversions: WRITE, videos: WRITE, pending: WRITE, control: WRITE,
-    "videos.files": ["find", "insert", "remove"], "videos.chunks": ["find", "insert", "remove"],
+    conversions: WRITE, videos: WRITE,
+    pending: ["insert", "update", "remove"],
+    control: ["find", "insert", "update"],
+    "videos.files": ["insert", "remove"], "videos.chunks": ["find", "insert", "remove"],
     "mp3s.files": ["find", "remove"], "mp3s.chunks": ["find", "remove"],
     // How much of the disk is left.
     "": ["dbStats"],
   },
-  // Decides, adopts videos of the original system (fs), sweeps up.
+  // Decides, adopts videos of the original system that lie in this database (fs), sweeps up.
   dispatcher: {
-    conversions: WRITE, videos: WRITE, pending: WRITE, control: WRITE,
+    conversions: WRITE, videos: ["find", "insert", "remove"],
+    pending: WRITE,
+    control: ["find", "update"],
     "videos.files": ["find", "insert", "remove"], "videos.chunks": ["find", "insert", "remove"],
-    "mp3s.files": ["find", "remove"], "mp3s.chunks": ["find", "remove"],
-    "fs.files": READ, "fs.chunks": READ,
+    "mp3s.files": ["remove"], "mp3s.chunks": ["remove"],
+    "fs.files": ["find"], "fs.chunks": ["find"],
   },
-  // Reads one video and writes one MP3: it cannot touch a video, nor delete a record.
+  // Reads a video and writes an MP3: it can neither touch a video nor delete a record.
   "converter-job": {
-    conversions: ["find", "update"], videos: READ, pending: WRITE,
-    "videos.files": READ, "videos.chunks": READ,
-    "mp3s.files": ["find", "insert", "remove"], "mp3s.chunks": ["find", "insert", "remove"],
+    conversions: ["find", "update"], videos: ["find"],
+    pending: ["insert", "update", "remove"],
+    "videos.files": ["find"], "videos.chunks": ["find"],
+    "mp3s.files": ["insert", "remove"], "mp3s.chunks": ["find", "insert", "remove"],
   },
 };
 
