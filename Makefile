@@ -5,7 +5,7 @@ programs := $(CARGO_TARGET_DIR)/release
 export VIDEO OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve cluster cluster-down build test bench soak fuzz fmt lint deny
+.PHONY: help run serve cluster cluster-down secrets manifests pods build test bench soak fuzz fmt lint deny
 
 ##@ Start here
 
@@ -28,6 +28,16 @@ cluster: ## Bring up RabbitMQ, MongoDB, MariaDB, Kubernetes and the services aga
 
 cluster-down: ## End what `make cluster` has started
 	@scripts/cluster down
+
+secrets: ## Make the passwords that `kubectl apply -k manifests/overlays/minikube` takes
+	@scripts/secrets
+
+manifests: ## Render every overlay, and look at it as a reviewer would
+	@scripts/manifests
+
+pods: ## Run everything as pods on a local Kubernetes, convert a video, and take it down
+	@tests/cluster/install pods
+	@tests/pods
 
 ##@ Development
 

@@ -17,6 +17,13 @@ base_packages=(ca-certificates libmp3lame0)
 # Raise it when make_base in install changes what the file system holds.
 base_recipe=1
 
+# What the whole system as pods takes beyond that: names, and file systems for the databases' images.
+coredns_version=1.15.0
+mongosh_version=2.12.0
+databases_release=trixie
+# Raise it when make_databases in install changes what the file system holds.
+databases_recipe=1
+
 cache="${AUDIO_CONVERTER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/audio-converter}"
 base_key="$(printf '%s\n' "$base_recipe" "${base_packages[@]}" | sha256sum | cut -c1-12)"
 
@@ -24,6 +31,8 @@ kubernetes_cache="$cache/kubernetes-$kubernetes_version"
 mongodb_cache="$cache/mongodb-$mongodb_version"
 pause_cache="$cache/pause-$pause_version"
 base_cache="$cache/base-$base_release-$base_key"
+coredns_cache="$cache/coredns-$coredns_version"
+databases_cache="$cache/databases-$databases_release-$mongodb_version-$mongosh_version-$databases_recipe"
 # Set once MariaDB is installed, since its data files belong to its version.
 mariadb_cache() {
     local version
@@ -35,3 +44,4 @@ mariadb_cache() {
 image_prefix=audio-converter.local
 pause_image="$image_prefix/pause:$pause_version"
 base_image="$image_prefix/base:$base_key"
+databases_image="$image_prefix/databases:$databases_recipe"

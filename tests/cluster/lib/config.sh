@@ -19,6 +19,7 @@ write_config() {
 		service_network=$service_network
 		mongodb_folder=$(basename "$mongodb_cache")
 		mariadb_folder=$(basename "$(mariadb_cache)")
+		pods=${CLUSTER_PODS:-}
 	END
     printf '127.0.0.1 localhost\n%s %s\n' "$node_address" "$node" >hosts
     : >resolv.conf
@@ -26,6 +27,7 @@ write_config() {
     write_users
     write_containerd
     write_kubelet
+    [[ ! ${CLUSTER_PODS:-} ]] || write_dns
     write_rabbitmq
     write_mariadb
 }
@@ -50,6 +52,7 @@ write_users() {
     write_user controller-manager system:kube-controller-manager https://127.0.0.1:6443 system:masters
     write_user scheduler system:kube-scheduler https://127.0.0.1:6443 ''
     write_user proxy system:kube-proxy https://127.0.0.1:6443 ''
+    write_user dns coredns https://127.0.0.1:6443 system:masters
     write_user kubelet "system:node:$node" https://127.0.0.1:6443 system:nodes
 }
 
@@ -128,6 +131,24 @@ write_kubelet() {
 		imageGCHighThresholdPercent: 100
 		evictionHard: {memory.available: 100Mi, nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%}
 	END
+}
+
+# Names of Services, and none but those. Pods ask at the node's own address.
+write_dns() {
+    cat >Corefile <<-END
+		cluster.local in-addr.arpa ip6.arpa {
+		  errors
+		  kubernetes {
+		    kubeconfig /run/cluster/config/dns.kubeconfig
+		  }
+		}
+		. {
+		  template ANY ANY {
+		    rcode NXDOMAIN
+		  }
+		}
+	END
+    printf '%s\n' "clusterDNS: [$node_address]" "clusterDomain: cluster.local" >>kubelet.yaml
 }
 
 # These replace every setting that the machine's own RabbitMQ may have in /etc.

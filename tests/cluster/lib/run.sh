@@ -12,7 +12,7 @@
 # shellcheck source=cache.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
-inner_path="/run/cache/$(basename "$kubernetes_cache"):/usr/sbin:/usr/bin:/sbin:/bin"
+inner_path="/run/cache/$(basename "$kubernetes_cache"):/run/cache/$(basename "$coredns_cache"):/usr/sbin:/usr/bin:/sbin:/bin"
 default_run="$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)/target/cluster"
 
 # Sets the names that follow from a run's folder.
@@ -34,7 +34,7 @@ require_root() {
     ((EUID != 0)) || return 0
     sudo -n true 2>/dev/null || skip "the local cluster needs root, or sudo without a password"
     # The caller's own settings go along, sudo would drop them.
-    exec sudo -n --preserve-env=AUDIO_CONVERTER_CACHE,CLUSTER_RUN,CLUSTER_OWNER,CONVERTER_IMAGE,XDG_CACHE_HOME \
+    exec sudo -n --preserve-env=AUDIO_CONVERTER_CACHE,CLUSTER_RUN,CLUSTER_OWNER,CLUSTER_PODS,CONVERTER_IMAGE,XDG_CACHE_HOME \
         env HOME="$HOME" PATH="$PATH" "$0" "$@"
 }
 
