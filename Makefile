@@ -5,7 +5,7 @@ programs := $(CARGO_TARGET_DIR)/release
 export VIDEO OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve cluster cluster-down build test bench soak fuzz fmt lint deny
+.PHONY: help run serve cluster cluster-down images push build test bench soak fuzz fmt lint deny
 
 ##@ Start here
 
@@ -28,6 +28,14 @@ cluster: ## Bring up RabbitMQ, MongoDB, MariaDB, Kubernetes and the services aga
 
 cluster-down: ## End what `make cluster` has started
 	@scripts/cluster down
+
+##@ Images
+
+images: ## Build the container images, with docker, podman or buildah (TAG=1.2 REGISTRY=registry.example.org)
+	@scripts/images build
+
+push: images ## Push them: REGISTRY=registry.example.org TAG=1.2
+	@scripts/images push
 
 ##@ Development
 
