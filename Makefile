@@ -5,7 +5,7 @@ programs := $(CARGO_TARGET_DIR)/release
 export VIDEO OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve cluster cluster-down secrets manifests pods build test bench soak fuzz fmt lint deny
+.PHONY: help run serve cluster cluster-down secrets manifests pods images push build test bench soak fuzz fmt lint deny
 
 ##@ Start here
 
@@ -38,6 +38,14 @@ manifests: ## Render every overlay, and look at it as a reviewer would
 pods: ## Run everything as pods on a local Kubernetes, convert a video, and take it down
 	@tests/cluster/install pods
 	@tests/pods
+
+##@ Images
+
+images: ## Build the container images, with docker, podman or buildah (TAG=1.2 REGISTRY=registry.example.org)
+	@scripts/images build
+
+push: images ## Push them: REGISTRY=registry.example.org TAG=1.2
+	@scripts/images push
 
 ##@ Development
 
