@@ -11,26 +11,43 @@
     "libmp3lame0": "LGPL-2.0-or-later"
 } as $of_debian
 | $licences[0] as $of_crates
-| map(select(.bomFormat)) as $programs
-| map(select(.package)) as $packages
 
 # Older crates write a slash where SPDX has a word.
 | def licensed($expression):
     if $expression then . + {licenses: [{expression: ($expression | gsub(" */ *"; " OR "))}]} else . end;
-def crate: licensed($of_crates["\(.name)@\(.version)"]);
+def reference: "\(.name)@\(.version)";
+# Ours are in no registry, so they have no address there.
+def crate:
+    . + {"bom-ref": reference}
+    | if (.purl // "") | contains("download_url") then del(.purl) else . end
+    | licensed($of_crates[reference]);
 def package:
-    (.package + "@" + .version) as $ref
-    | {
+    {name: .package, version}
+    + {
         type: "library",
-        "bom-ref": $ref,
-        name: .package,
-        version,
         purl: "pkg:deb/debian/\(.package)@\(.version | @uri)?arch=\(.architecture)&distro=bookworm"
     }
+    | . + {"bom-ref": reference}
     | licensed($of_debian[.name]);
 
-([$programs[].metadata.component | . + {type: "application"} | crate] | unique_by(.["bom-ref"])) as $applications
-| ($applications | map(.["bom-ref"])) as $refs
+map(select(.package) | package) as $packages
+| ({name: "rust-std", version: ($rust | rtrimstr("\n")), type: "library"} | . + {"bom-ref": reference} | licensed("MIT OR Apache-2.0")) as $std
+# Each program numbers its crates by itself: its numbers become names.
+| map(
+    select(.bomFormat)
+    | (.components + [.metadata.component + {type: "application"}] | map(select($of_crates[reference]))) as $components
+    | ($components | map({key: .["bom-ref"], value: reference}) | from_entries) as $names
+    | {
+        application: (.metadata.component | reference),
+        components: ($components | map(crate)),
+        dependencies: [
+            .dependencies[]
+            | select($names[.ref])
+            | {ref: $names[.ref], dependsOn: [.dependsOn[]? | $names[.] // empty]}
+        ]
+    }
+) as $programs
+| [$programs[].application] as $applications
 | {
     bomFormat: "CycloneDX",
     specVersion: "1.5",
@@ -40,17 +57,16 @@ def package:
             type: "container",
             "bom-ref": "image",
             name: $name,
-            version: $applications[0].version
+            version: ($applications[0] | split("@")[1])
         }
     },
+    # Where one program uses another's package as a library, it is a program still.
     components: (
-        $applications
-        + ([$programs[].components[] | crate] | unique_by(.["bom-ref"]) | map(select(.["bom-ref"] | IN($refs[]) | not)))
-        + [{type: "library", "bom-ref": "rust-std", name: "rust-std", version: ($rust | rtrimstr("\n"))} | licensed("MIT OR Apache-2.0")]
-        + [$packages[] | package]
+        ([$programs[].components[]] | group_by(.["bom-ref"]) | map(sort_by(.type)[0]))
+        + [$std] + $packages
     ),
     dependencies: (
-        [{ref: "image", dependsOn: ($refs + ["rust-std"] + [$packages[] | "\(.package)@\(.version)"])}]
-        + ([$programs[].dependencies[]] | unique_by(.ref))
+        [{ref: "image", dependsOn: ($applications + [$std["bom-ref"]] + [$packages[]["bom-ref"]])}]
+        + ([$programs[].dependencies[]] | group_by(.ref) | map({ref: .[0].ref, dependsOn: ([.[].dependsOn[]] | unique)}))
     )
 }
