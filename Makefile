@@ -34,7 +34,7 @@ cluster-down: ## End what `make cluster` has started
 images: ## Build the container images, with docker, podman or buildah (TAG=1.2 REGISTRY=registry.example.org)
 	@scripts/images build
 
-push: images ## Push them: REGISTRY=registry.example.org TAG=1.2
+push: ## Build the images and push them: REGISTRY=registry.example.org TAG=1.2
 	@scripts/images push
 
 ##@ Development
