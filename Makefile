@@ -44,7 +44,7 @@ pods: ## Run everything as pods on a local Kubernetes, convert a video, and take
 images: ## Build the container images, with docker, podman or buildah (TAG=1.2 REGISTRY=registry.example.org)
 	@scripts/images build
 
-push: images ## Push them: REGISTRY=registry.example.org TAG=1.2
+push: ## Build the images and push them: REGISTRY=registry.example.org TAG=1.2
 	@scripts/images push
 
 ##@ Development
