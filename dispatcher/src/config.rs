@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://` with `amqp://`, or `file:` twice | |
+//! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://` with `amqp://`, or `file:` twice; either may stand in a file that `.._FILE` names | |
 //! | `DISPATCHER_MAX_JOBS` | jobs alive at once | 10; the cores on one machine |
 //! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
 //! | `DISPATCHER_JOB_TTL_SECONDS` | how long a finished Job stays | 600 |
@@ -19,6 +19,7 @@
 
 use crate::launcher::{ChildConfig, JobConfig, JobTemplate};
 use process::{LogFormat, config::Faults, config::Settings};
+use secrecy::{ExposeSecret, SecretString};
 use std::{
     net::SocketAddr,
     num::NonZero,
@@ -33,9 +34,9 @@ const PENDING_LIMIT_SECONDS: u64 = 300;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Records and files.
-    pub storage_url: String,
+    pub storage_url: SecretString,
     /// Messages.
-    pub queue_url: String,
+    pub queue_url: SecretString,
     /// Jobs alive at once.
     pub max_jobs: usize,
     /// Seconds that a job may take to start.
@@ -69,9 +70,8 @@ impl Config {
     }
 
     fn from_settings(mut settings: Settings) -> Result<Self, Faults> {
-        let storage_url: Option<String> =
-            settings.required("STORAGE_URL", "mongodb://... or file:FOLDER");
-        let queue_url: Option<String> = settings.required("QUEUE_URL", "amqp://... or file:FOLDER");
+        let storage_url = settings.required_secret("STORAGE_URL", "mongodb://... or file:FOLDER");
+        let queue_url = settings.required_secret("QUEUE_URL", "amqp://... or file:FOLDER");
         let admin_listen = settings.optional("ADMIN_LISTEN");
         let log = settings.or("LOG", "info".to_owned());
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
@@ -79,7 +79,8 @@ impl Config {
             settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", PENDING_LIMIT_SECONDS);
         let max_jobs: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS");
         let config = storage_url.zip(queue_url).and_then(|(storage_url, queue_url)| {
-            let runner = runner(&mut settings, &storage_url, &queue_url, pending_limit_seconds)?;
+            let (storage, queue) = (storage_url.expose_secret(), queue_url.expose_secret());
+            let runner = runner(&mut settings, storage, queue, pending_limit_seconds)?;
             let default_jobs = match runner {
                 Runner::Kubernetes(_) => 10,
                 Runner::Children(_) => cores(),
@@ -106,6 +107,8 @@ impl Config {
     pub fn embedded(settings: Settings, folder: &str, program: &Path) -> Result<Self, Faults> {
         let url = format!("file:{folder}");
         let settings = settings.with("STORAGE_URL", url.clone()).with("QUEUE_URL", url);
+        let settings = settings.with("STORAGE_URL_FILE", String::new());
+        let settings = settings.with("QUEUE_URL_FILE", String::new());
         Self::from_settings(settings.with("CONVERTER_JOB", program.display().to_string()))
     }
 }

@@ -3,6 +3,7 @@
 use dispatcher::{Config, Dispatcher};
 use process::{admin::Admin, init, shutdown_on_signal};
 use queue::Queue;
+use secrecy::ExposeSecret;
 use storage::Storage;
 
 #[tokio::main(worker_threads = 2)]
@@ -11,8 +12,8 @@ async fn main() -> anyhow::Result<()> {
     init(&config.log, config.log_format);
     let token = shutdown_on_signal()?;
     let admin = Admin::open("dispatcher", config.admin_listen, token.clone()).await?;
-    let storage = Storage::open(&config.storage_url).await?;
-    let queue = Queue::open(&config.queue_url).await?;
+    let storage = Storage::open(config.storage_url.expose_secret()).await?;
+    let queue = Queue::open(config.queue_url.expose_secret()).await?;
     let dispatcher = Dispatcher::open(config, storage, queue, &token).await?;
     admin.ask(dispatcher.probe());
     dispatcher.run(token).await;

@@ -137,8 +137,8 @@ impl Config {
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let admin_listen = settings.optional("ADMIN_LISTEN");
         let http = http(&mut settings);
-        let storage_url = address(&mut settings, "STORAGE_URL", "mongodb://.. or file:/folder");
-        let queue_url = address(&mut settings, "QUEUE_URL", "amqp://.. or file:/folder");
+        let storage_url = settings.required_secret("STORAGE_URL", "mongodb://.. or file:/folder");
+        let queue_url = settings.required_secret("QUEUE_URL", "amqp://.. or file:/folder");
         if let (Some(storage), Some(queue)) = (&storage_url, &queue_url)
             && storage.expose_secret().starts_with("file:")
                 != queue.expose_secret().starts_with("file:")
@@ -164,14 +164,6 @@ fn http(settings: &mut Settings) -> Option<HttpConfig> {
         settings.fault("GATEWAY_AUTH_URL: it starts with http:// or https://");
     }
     Some(HttpConfig::read(settings, auth_url))
-}
-
-fn address(settings: &mut Settings, name: &str, what: &str) -> Option<SecretString> {
-    let address = settings.secret(name);
-    if address.is_none() {
-        settings.fault(format!("{name} is not set; it is {what}"));
-    }
-    address
 }
 
 #[cfg(test)]

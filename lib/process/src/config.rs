@@ -66,13 +66,24 @@ impl Settings {
 
     /// A secret from `NAME`, or from the file that `NAME_FILE` names.
     pub fn secret(&mut self, name: &str) -> Option<SecretString> {
-        if let Some(path) = (self.lookup)(&format!("{name}_FILE")) {
+        let file = (self.lookup)(&format!("{name}_FILE"));
+        if let Some(path) = file.filter(|path| !path.is_empty()) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => return Some(text.trim_end().into()),
                 Err(fault) => self.faults.push(format!("{name}_FILE: cannot read {path}: {fault}")),
             }
         }
         (self.lookup)(name).filter(|text| !text.is_empty()).map(Into::into)
+    }
+
+    /// The secret; a fault where it is not set. `what` says what to set it to.
+    pub fn required_secret(&mut self, name: &str, what: &str) -> Option<SecretString> {
+        let known = self.faults.len();
+        let value = self.secret(name);
+        if value.is_none() && self.faults.len() == known {
+            self.faults.push(format!("{name} is not set; it is {what}"));
+        }
+        value
     }
 
     /// Adds a fault that the caller found.
