@@ -3,9 +3,10 @@
 
 mod mysql;
 
+pub(crate) use mysql::original;
+
 use crate::{DatabaseUrl, Error};
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
-use diesel_async::{AsyncConnection, AsyncMysqlConnection};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -30,11 +31,6 @@ impl Database {
                 .map_err(|cause| Error::Database(cause.to_string())),
         }
     }
-}
-
-/// One connection to the database of the system that this one replaces, as it is.
-pub(crate) async fn original(url: &str) -> Result<AsyncMysqlConnection, Error> {
-    Ok(AsyncMysqlConnection::establish(url).await?)
 }
 
 /// Runs a query on the open database: `on!(database, |c| table.load(&mut c))`.

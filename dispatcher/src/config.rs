@@ -107,8 +107,6 @@ impl Config {
     pub fn embedded(settings: Settings, folder: &str, program: &Path) -> Result<Self, Faults> {
         let url = format!("file:{folder}");
         let settings = settings.with("STORAGE_URL", url.clone()).with("QUEUE_URL", url);
-        let settings = settings.with("STORAGE_URL_FILE", String::new());
-        let settings = settings.with("QUEUE_URL_FILE", String::new());
         Self::from_settings(settings.with("CONVERTER_JOB", program.display().to_string()))
     }
 }

@@ -42,6 +42,11 @@ pub(super) async fn open(url: &str) -> Result<Pool, Error> {
     built.map_err(|cause| Error::Database(cause.to_string()))
 }
 
+/// One connection to the database of the system that this one replaces, as it is.
+pub(crate) async fn original(url: &str) -> Result<AsyncMysqlConnection, Error> {
+    Ok(AsyncMysqlConnection::establish(url).await?)
+}
+
 async fn connect(url: String) -> ConnectionResult<AsyncMysqlConnection> {
     let mut connection = AsyncMysqlConnection::establish(&url).await?;
     let set = connection.batch_execute(ISOLATION).await;

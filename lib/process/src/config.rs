@@ -28,11 +28,12 @@ impl Settings {
         Self { lookup: Box::new(lookup), faults: Vec::new() }
     }
 
-    /// The same settings, but for one that is given here.
+    /// The same settings, but for one that is given here, in the place of a file that names it too.
     pub fn with(self, name: &'static str, value: String) -> Self {
-        let lookup: Lookup = Box::new(move |asked| match asked == name {
-            true => Some(value.clone()),
-            false => (self.lookup)(asked),
+        let lookup: Lookup = Box::new(move |asked| match asked.strip_prefix(name) {
+            Some("") => Some(value.clone()),
+            Some("_FILE") => None,
+            _ => (self.lookup)(asked),
         });
         Self { lookup, faults: self.faults }
     }
@@ -117,6 +118,14 @@ mod tests {
             faults.contains("PORT: invalid digit") && faults.contains("URL is not set"),
             "{faults}"
         );
+    }
+
+    #[test]
+    fn what_is_given_wins_over_a_file() {
+        let settings = Settings::from_lookup(|name| Some(format!("the environment's {name}")));
+        let mut settings = settings.with("KEY", "given".to_owned());
+        assert_eq!(settings.secret("KEY").unwrap().expose_secret(), "given");
+        assert_eq!(settings.or("KEYS", String::new()), "the environment's KEYS");
     }
 
     #[test]
