@@ -6,18 +6,22 @@ mod probe;
 use crate::{
     Config, Error, batch,
     config::Runner,
-    decide::{Known, Limits, Plan, decide},
+    decide::{Action, Known, Limits, Plan, Turns, decide},
     doorbell,
     ending::{self, Endings},
     launcher::{Children, Job, Kubernetes, Launcher, job_name},
     sweep::sweep,
 };
-use domain::{Batch, BatchState, Conversion, ConversionId};
+use domain::{Batch, BatchId, BatchState, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
 use queue::Queue;
-use std::{collections::HashSet, sync::Arc, time::Duration};
-use storage::{Storage, Work};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use storage::{Storage, Wanted, Work};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +43,7 @@ pub struct Dispatcher {
     launcher: Arc<Launcher>,
     wake: Arc<Notify>,
     endings: Endings,
+    turns: Turns,
     /// When the last pass began.
     pulse: Arc<Pulse>,
     /// When the store last failed to answer.
@@ -55,6 +60,7 @@ impl Dispatcher {
     ) -> Result<Self, Error> {
         let limits = Limits {
             jobs: config.max_jobs,
+            per_user: config.max_jobs_per_user.min(config.max_jobs),
             pending: SignedDuration::from_secs(config.pending_limit_seconds.min(86_400) as i64),
         };
         let launcher = match config.runner {
@@ -73,6 +79,7 @@ impl Dispatcher {
             launcher,
             wake,
             endings: Endings::default(),
+            turns: Turns::default(),
             pulse: Arc::default(),
             answering_since: Timestamp::MIN,
         })
@@ -113,9 +120,10 @@ impl Dispatcher {
         }
     }
 
-    async fn pass(&self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
+    async fn pass(&mut self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
         let (known, batches) = self.look().await?;
         let Plan { actions, wake_at } = decide(&known);
+        self.take_turns(&known, &actions);
         let carried_out = self.carry_out_all(&actions).await;
         self.tell_endings(&known.jobs).await?;
         if batch::tend(&self.storage, &batches).await? {
@@ -137,8 +145,19 @@ impl Dispatcher {
         Ok(wake_at.into_iter().chain(next_due).min())
     }
 
+    fn take_turns(&mut self, known: &Known, actions: &[Action]) {
+        let due: HashMap<_, _> = known.due.iter().map(|record| (record.id, record)).collect();
+        for action in actions {
+            if let Action::Dispatch(id, _) = action
+                && let Some(record) = due.get(id)
+            {
+                self.turns.take(record.lane(), &record.owner);
+            }
+        }
+    }
+
     /// Reads jobs first and records after them; see [`decide`].
-    async fn look(&self) -> Result<(Known, Vec<Batch>), Error> {
+    async fn look(&mut self) -> Result<(Known, Vec<Batch>), Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
         let work = |work, limit| self.storage.work(work, limit);
@@ -149,16 +168,18 @@ impl Dispatcher {
             .filter(|batch| batch.state == BatchState::Paused)
             .map(|batch| batch.id.clone())
             .collect();
-        // Those of paused batches are read in vain.
-        let in_vain = batch::WINDOW.saturating_mul(2 * paused_batches.len() as u32);
-        let due = (self.limits.jobs as u32).saturating_add(in_vain);
-        let (running, due, unannounced, unpublished) = tokio::try_join!(
+        let (running, unannounced, unpublished) = tokio::try_join!(
             work(Work::Running, MOST_RUNNING),
-            work(Work::Due(now), due),
             work(Work::Unannounced, OUTBOX),
             work(Work::Unpublished, OUTBOX),
         )?;
         let others = self.others(&jobs, &running).await?;
+        let slots = self.limits.jobs.saturating_sub(running.len());
+        let due = match slots {
+            0 => Vec::new(),
+            _ if dispatching.paused => Vec::new(),
+            _ => self.due(now, slots, &paused_batches).await?,
+        };
         let known = Known {
             now,
             answering_since: self.answering_since,
@@ -168,12 +189,27 @@ impl Dispatcher {
             absent_is_dead: self.launcher.absent_is_dead(),
             jobs,
             due,
+            turns: self.turns.clone(),
             running,
             others,
             unannounced,
             unpublished,
         };
         Ok((known, batches))
+    }
+
+    /// Enough of those that wait: whoever has had a turn may have to stand back behind all others.
+    async fn due(
+        &mut self,
+        now: Timestamp,
+        slots: usize,
+        paused: &HashSet<BatchId>,
+    ) -> Result<Vec<Conversion>, Error> {
+        let owners = slots + self.turns.owners();
+        let wanted = Wanted { now, slots: slots as u32, owners: owners as u32, paused };
+        let due = self.storage.due(&wanted).await?;
+        self.turns.keep(&due);
+        Ok(due)
     }
 
     async fn others(&self, jobs: &[Job], running: &[Conversion]) -> Result<Vec<Conversion>, Error> {

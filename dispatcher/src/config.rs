@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://` with `amqp://`, or `file:` twice; either may stand in a file that `.._FILE` names | |
 //! | `DISPATCHER_MAX_JOBS` | jobs alive at once | 10; the cores on one machine |
+//! | `DISPATCHER_MAX_JOBS_PER_USER` | of those, the jobs of one user | as many |
 //! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
 //! | `DISPATCHER_JOB_TTL_SECONDS` | how long a finished Job stays | 600 |
 //! | `DISPATCHER_PENDING_LIMIT_SECONDS` | how long a job may take to start | 300 |
@@ -39,6 +40,8 @@ pub struct Config {
     pub queue_url: SecretString,
     /// Jobs alive at once.
     pub max_jobs: usize,
+    /// Of them, those of one user.
+    pub max_jobs_per_user: usize,
     /// Seconds that a job may take to start.
     pub pending_limit_seconds: u64,
     /// Where attempts run.
@@ -78,6 +81,7 @@ impl Config {
         let pending_limit_seconds =
             settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", PENDING_LIMIT_SECONDS);
         let max_jobs: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS");
+        let per_user: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS_PER_USER");
         let config = storage_url.zip(queue_url).and_then(|(storage_url, queue_url)| {
             let (storage, queue) = (storage_url.expose_secret(), queue_url.expose_secret());
             let runner = runner(&mut settings, storage, queue, pending_limit_seconds)?;
@@ -90,6 +94,7 @@ impl Config {
                 storage_url,
                 queue_url,
                 max_jobs,
+                max_jobs_per_user: per_user.map_or(max_jobs, NonZero::get),
                 pending_limit_seconds,
                 runner,
                 admin_listen,

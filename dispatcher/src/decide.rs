@@ -4,7 +4,12 @@
 //! records and the jobs, and the next pass puts it right. `Known::jobs` must have been read before
 //! the records: then a job that no record stands for is stale, not new.
 
+mod choose;
+
+pub use choose::{PATIENCE, Turns};
+
 use crate::launcher::{Job, Phase, job_name};
+use choose::choose;
 use domain::{BatchId, Cause, Change, Conversion, ConversionId, State};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
@@ -22,6 +27,8 @@ const ANNOUNCE_AFTER: SignedDuration = SignedDuration::from_secs(5);
 pub struct Limits {
     /// Jobs alive at once.
     pub jobs: usize,
+    /// Of them, those of one user.
+    pub per_user: usize,
     /// How long a job may take to start.
     pub pending: SignedDuration,
 }
@@ -44,8 +51,10 @@ pub struct Known {
     pub paused: bool,
     /// Batches that are paused: none of their conversions is chosen.
     pub paused_batches: HashSet<BatchId>,
-    /// Queued conversions that are due, in the order of their turn.
+    /// Queued conversions that are due: of each owner the first few, the longest waiting first.
     pub due: Vec<Conversion>,
+    /// Whose turn it was last.
+    pub turns: Turns,
     /// Running conversions.
     pub running: Vec<Conversion>,
     /// The records behind jobs that are alive and not in `running`, as far as there are any.
@@ -198,28 +207,6 @@ fn announce(known: &Known, plan: &mut Plan) {
             at => plan.wake_by(at),
         }
     }
-}
-
-/// Gives free slots to those whose turn it is.
-fn choose(known: &Known, plan: &mut Plan) {
-    let ended: HashSet<&str> = known
-        .jobs
-        .iter()
-        .filter(|job| !job.phase.is_alive())
-        .map(|job| job.name.as_str())
-        .collect();
-    let mut alive: HashSet<String> =
-        known.jobs.iter().filter(|job| job.phase.is_alive()).map(|job| job.name.clone()).collect();
-    // Created, but not listed yet.
-    let expected = known.running.iter().map(|record| job_name(record.id, record.attempt));
-    alive.extend(expected.filter(|name| !ended.contains(name.as_str())));
-    let free = known.limits.jobs.saturating_sub(alive.len());
-    let free = if known.paused { 0 } else { free };
-    let stands = |record: &&Conversion| {
-        record.batch.as_ref().is_some_and(|batch| known.paused_batches.contains(batch))
-    };
-    let chosen = known.due.iter().filter(|record| !stands(record)).take(free);
-    plan.actions.extend(chosen.map(|record| Action::Dispatch(record.id, record.attempt + 1)));
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ mod world;
 use super::*;
 use world::World;
 
-const SEEDS: u64 = 20_000;
+/// Unless `SEEDS` says otherwise.
+const SEEDS: u64 = 100_000;
 const STEPS: usize = 200;
 
 /// One thing that happens. The numbers choose among what is there, and decide what is left to chance.
@@ -182,7 +183,7 @@ fn every_history_comes_to_one_end() {
             let seed: u64 = seed.parse().unwrap();
             seed..seed + 1
         }
-        Err(_) => 0..SEEDS,
+        Err(_) => 0..std::env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap()),
     };
     for seed in seeds {
         let history = History::of(seed);

@@ -5,6 +5,7 @@
 mod accept;
 mod beside;
 mod control;
+mod due;
 mod file;
 #[cfg(test)]
 mod plans;
@@ -341,14 +342,11 @@ impl Embedded {
         }
         let turn = (conversions::lane, conversions::created_at, conversions::id);
         let all = match work {
-            Work::Due(_) | Work::Running => all.order(turn).into_boxed(),
+            Work::Running => all.order(turn).into_boxed(),
             _ => all.order((conversions::created_at, conversions::id)).into_boxed(),
         };
         // `NOT column` to the letter: so the partial indexes say it, and only then are they used.
         let query = match work {
-            Work::Due(now) => all
-                .filter(conversions::state.eq(State::Queued.as_str()))
-                .filter(conversions::not_before.le(now.as_millisecond())),
             Work::Running => all.filter(conversions::state.eq(State::Running.as_str())),
             Work::Unannounced => {
                 all.filter(dsl::not(conversions::announced)).filter(conversions::state.eq_any(OPEN))
@@ -383,7 +381,7 @@ impl Embedded {
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-        // To the letter of its partial index, which `Work::Due` must not use: it would sort.
+        // To the letter of its partial index.
         let queued = dsl::sql::<Bool>("state = 'queued'");
         let query = conversions::table
             .filter(queued)

@@ -117,8 +117,6 @@ pub struct Backlog {
 /// What the dispatcher wants to know of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Queued and due by this time; interactive ones before bulk, the longest waiting first.
-    Due(Timestamp),
     /// Running; the longest dispatched first.
     Running,
     /// Not final, and its `video` message was never confirmed.
@@ -144,8 +142,10 @@ macro_rules! on {
 }
 
 mod control;
+mod due;
 
 pub use control::{BatchError, Estimate, Progress};
+pub use due::Wanted;
 
 impl Storage {
     /// Opens the store at `url`: `mongodb://host/database` or `file:/folder`. Makes what is missing.

@@ -5,6 +5,7 @@
 
 mod beside;
 mod control;
+mod due;
 mod foreign;
 mod gridfs;
 
@@ -94,6 +95,7 @@ impl Mongo {
                 expiring.clone(),
                 plain(doc! { "mp3": 1 }),
                 plain(doc! { "state": 1, "lane": 1, "created_at": 1, "_id": 1 }),
+                plain(doc! { "state": 1, "lane": 1, "owner": 1, "created_at": 1, "_id": 1 }),
                 some(doc! { "batch": 1, "state": 1 }, false, of_batches),
                 plain(doc! { "state": 1, "not_before": 1 }),
                 outbox("announced"),
@@ -284,9 +286,6 @@ impl Mongo {
 
     pub(crate) async fn work(&self, work: Work, limit: u32) -> Result<Vec<Conversion>, Error> {
         let filter = match work {
-            Work::Due(now) => {
-                doc! { "state": "queued", "not_before": { "$lte": now.as_millisecond() } }
-            }
             Work::Running => doc! { "state": "running" },
             Work::Unannounced => {
                 doc! { "announced": false, "state": { "$in": ["queued", "running"] } }
@@ -296,7 +295,7 @@ impl Mongo {
         };
         let order = match work {
             Work::Expired(_) => doc! { "expires_at": 1 },
-            Work::Due(_) | Work::Running => doc! { "lane": 1, "created_at": 1, "_id": 1 },
+            Work::Running => doc! { "lane": 1, "created_at": 1, "_id": 1 },
             _ => doc! { "created_at": 1, "_id": 1 },
         };
         let collection = self.records("conversions");

@@ -2,17 +2,20 @@
 
 use super::{Choices, Decider, Step};
 use crate::{
-    decide::{Action, Known, Limits},
+    decide::{Action, Known, Limits, PATIENCE, Turns},
     launcher::{Job, Phase, job_name},
     samples,
 };
 use domain::{
-    Applied, Cause, Change, Conversion, ConversionId, Mp3, Refused, Sha256, State, VideoId,
+    Applied, Cause, Change, Conversion, ConversionId, Lane, Mp3, Refused, Sha256, State, UserName,
+    VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 const CAP: usize = 3;
+const CAP_OF_USER: usize = 2;
+const OWNERS: [&str; 3] = ["ada", "bob", "eve"];
 /// Every third conversion is part of it.
 const BATCH: &str = "louder";
 const MOST_RECORDS: usize = 8;
@@ -56,6 +59,7 @@ pub(super) struct World {
     answering_since: Timestamp,
     paused: bool,
     batch_is_paused: bool,
+    turns: Turns,
 }
 
 impl World {
@@ -77,6 +81,7 @@ impl World {
             answering_since: Timestamp::MIN,
             paused: false,
             batch_is_paused: false,
+            turns: Turns::default(),
         }
     }
 
@@ -146,7 +151,9 @@ impl World {
         let video = samples::video(video, self.now);
         let id = ConversionId::from(uuid::Uuid::from_u128(self.uploads << 64));
         let batch = (self.uploads % 3 == 2).then(|| BATCH.parse().unwrap());
-        let record = Conversion { batch, ..samples::conversion(id, &video, self.now) };
+        let owner = OWNERS[self.uploads.is_multiple_of(2) as usize * (self.uploads % 3) as usize];
+        let owner = owner.parse().unwrap();
+        let record = Conversion { batch, owner, ..samples::conversion(id, &video, self.now) };
         self.records.insert(id, record);
     }
 
@@ -167,15 +174,17 @@ impl World {
             self.records.values().filter(|record| wanted(record)).cloned().collect()
         };
         let running = pick(&|record| record.state == State::Running);
-        let mut due =
-            pick(&|record| record.state == State::Queued && record.not_before <= self.now);
-        due.sort_by_key(Conversion::lane);
+        let due = self.due();
         let is_running = |id| running.iter().any(|record: &Conversion| record.id == id);
         let alive = jobs.iter().filter(|job| job.phase.is_alive() && !is_running(job.conversion));
         Known {
             now: self.now,
             answering_since: self.answering_since,
-            limits: Limits { jobs: CAP, pending: SignedDuration::from_secs(60) },
+            limits: Limits {
+                jobs: CAP,
+                per_user: CAP_OF_USER,
+                pending: SignedDuration::from_secs(60),
+            },
             absent_is_dead: self.absent_is_dead,
             paused: self.paused,
             paused_batches: self
@@ -184,6 +193,7 @@ impl World {
                 .into_iter()
                 .collect(),
             due,
+            turns: self.turns.clone(),
             others: alive.filter_map(|job| self.records.get(&job.conversion).cloned()).collect(),
             jobs,
             running,
@@ -192,27 +202,27 @@ impl World {
         }
     }
 
-    /// What is paused gets no job, and nothing of a batch while somebody waits.
+    /// Of each owner only one, as the store gives them where there are more owners than slots.
+    fn due(&self) -> Vec<Conversion> {
+        let is_due = |it: &&Conversion| it.state == State::Queued && it.not_before <= self.now;
+        let mut due: Vec<_> = self.records.values().filter(is_due).cloned().collect();
+        due.sort_by_key(|it| (it.lane(), it.owner.clone(), it.created_at, it.id));
+        due.dedup_by_key(|it| (it.lane(), it.owner.clone()));
+        due
+    }
+
+    /// What is paused gets no job, nothing of a batch goes before an upload, and no user before another.
     fn must_be_in_turn(&mut self, known: &Known) {
-        let chosen: Vec<_> = (self.decider)(known)
-            .actions
-            .into_iter()
-            .filter_map(|action| match action {
-                Action::Dispatch(id, _) => Some(id),
-                _ => None,
-            })
-            .collect();
-        let of_batch =
-            |id: &ConversionId| self.records.get(id).is_some_and(|it| it.batch.is_some());
-        let waits = |it: &Conversion| {
-            let due = it.state == State::Queued && it.not_before <= self.now;
-            due && it.batch.is_none() && !chosen.contains(&it.id)
-        };
-        let bulk = chosen.iter().any(of_batch);
-        let somebody_waits = self.records.values().any(waits);
-        self.must(!self.paused || chosen.is_empty(), || format!("{chosen:?} while paused"));
-        self.must(!(bulk && self.batch_is_paused), || "a paused batch goes on".to_owned());
-        self.must(!(bulk && somebody_waits), || "a batch goes before an upload".to_owned());
+        let actions = (self.decider)(known).actions;
+        let chosen = actions.iter().filter_map(|action| match action {
+            Action::Dispatch(id, _) => self.records.get(id),
+            _ => None,
+        });
+        let chosen: Vec<_> = chosen.cloned().collect();
+        let running: Vec<_> =
+            self.records.values().filter(|it| it.state == State::Running).cloned().collect();
+        let fault = out_of_turn(known, &chosen, &running);
+        self.must(fault.is_none(), || format!("{}: {chosen:#?}", fault.unwrap_or_default()));
     }
 
     /// A pass; where there are faults, a crash may cut it short before any action, and any action may
@@ -220,6 +230,11 @@ impl World {
     fn pass(&mut self, known: &Known, mut faults: Option<&mut Choices>) {
         self.slots_are_exact &= self.old_jobs.is_none();
         for action in (self.decider)(known).actions {
+            if let Action::Dispatch(id, _) = &action
+                && let Some(record) = self.records.get(id)
+            {
+                self.turns.take(record.lane(), &record.owner);
+            }
             match faults.as_mut().map_or(9, |choices| choices.below(12)) {
                 0 => return self.step(&Step::Crash),
                 // This dispatcher goes no further with this record.
@@ -430,4 +445,54 @@ impl World {
         let text = format!("jobs that nobody needs: {alive:#?}");
         self.must(alive.is_empty(), || text);
     }
+}
+
+/// What is wrong with a choice, if anything.
+fn out_of_turn(
+    known: &Known,
+    chosen: &[Conversion],
+    running: &[Conversion],
+) -> Option<&'static str> {
+    let lane_of = |records: &[Conversion], lane| -> Vec<Conversion> {
+        records.iter().filter(|it| it.lane() == lane).cloned().collect()
+    };
+    let of = |records: &[Conversion], owner: &UserName| {
+        records.iter().filter(|it| it.owner == *owner).count()
+    };
+    let full = |owner: &UserName| of(chosen, owner) + of(running, owner) >= CAP_OF_USER;
+    let stands = |it: &Conversion| it.batch.is_some() && !known.paused_batches.is_empty();
+    let left: Vec<_> = known
+        .due
+        .iter()
+        .filter(|it| !stands(it) && !full(&it.owner) && !chosen.contains(it))
+        .cloned()
+        .collect();
+    if known.paused && !chosen.is_empty() {
+        return Some("something is chosen while paused");
+    }
+    if chosen.iter().any(stands) {
+        return Some("a paused batch goes on");
+    }
+    if chosen.iter().any(|it| of(chosen, &it.owner) + of(running, &it.owner) > CAP_OF_USER) {
+        return Some("one user has too many");
+    }
+    let (bulk, uploads_left) = (lane_of(chosen, Lane::Bulk), lane_of(&left, Lane::Interactive));
+    let is_late = |it: &Conversion| it.not_before + PATIENCE <= known.now && !stands(it);
+    let late = lane_of(&known.due, Lane::Bulk).iter().any(is_late);
+    let first_of_batches = bulk.len() == 1 && lane_of(running, Lane::Bulk).is_empty() && late;
+    if !bulk.is_empty() && !uploads_left.is_empty() && !first_of_batches {
+        return Some("a batch goes before an upload");
+    }
+    for lane in Lane::ALL {
+        let (chosen, running) = (lane_of(chosen, lane), lane_of(running, lane));
+        let has = |owner: &UserName| of(&chosen, owner) + of(&running, owner);
+        let unfair = |mine: &Conversion| {
+            let theirs = left.iter().filter(|it| it.lane() == lane && it.owner != mine.owner);
+            theirs.clone().any(|it| has(&it.owner) + 1 < has(&mine.owner))
+        };
+        if chosen.iter().any(unfair) {
+            return Some("one user goes before another who has less");
+        }
+    }
+    None
 }

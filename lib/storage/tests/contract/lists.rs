@@ -6,7 +6,7 @@ use crate::store::{
 use domain::{Cause, Change, Conversion, State};
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use storage::{Backlog, Page, Storage, Which, Work};
+use storage::{Backlog, Page, Storage, Wanted, Which, Work};
 
 /// 250 conversions of Ada's, every third cancelled, among 30 of Bob's; Ada's, newest first.
 async fn many(storage: &Storage) -> Vec<Conversion> {
@@ -89,6 +89,42 @@ pub(crate) async fn videos_are_paged_by_owner(Store { storage, .. }: Store) {
     assert_eq!(storage.videos(&ada(), &page).await.unwrap(), []);
 }
 
+async fn due(storage: &Storage, now: Timestamp, slots: u32, paused: &[&str]) -> Vec<Conversion> {
+    let paused = paused.iter().map(|batch| batch.parse().unwrap()).collect();
+    storage.due(&Wanted { now, slots, owners: slots, paused: &paused }).await.unwrap()
+}
+
+/// One owner's many hide nobody, in either lane; what is not due or stands still hides nothing either.
+pub(crate) async fn of_each_owner_the_first_few_are_due(Store { storage, .. }: Store) {
+    let mut all = Vec::new();
+    for (second, owner, batch) in [
+        (1, "ada", None),
+        (2, "ada", None),
+        (3, "ada", None),
+        (4, "bob", None),
+        (5, "bob", None),
+        (6, "eve", Some("one")),
+        (7, "eve", Some("two")),
+        (8, "ada", Some("one")),
+    ] {
+        let video = video_of(&owner.parse().unwrap());
+        let batch = batch.map(|batch| batch.parse().unwrap());
+        let record = Conversion { batch, ..conversion_of(&video, None, at(second)) };
+        accepted(&storage, &record).await;
+        all.push(record);
+    }
+    let pick = |which: &[usize]| -> Vec<_> { which.iter().map(|at| all[*at].clone()).collect() };
+    assert_eq!(due(&storage, at(9), 1, &[]).await, pick(&[0, 5]));
+    assert_eq!(due(&storage, at(9), 2, &[]).await, pick(&[0, 3, 5, 7]));
+    assert_eq!(due(&storage, at(9), 3, &[]).await, pick(&[0, 1, 3, 4, 5, 6, 7]));
+    assert_eq!(due(&storage, at(9), 2, &["one"]).await, pick(&[0, 3, 6]));
+    assert_eq!(due(&storage, at(9), 2, &["one", "two"]).await, pick(&[0, 3]));
+    let wait = Change::Release { attempt: 1, cause: Cause::NeverStarted("no room".to_owned()) };
+    changed(&storage, all[0].id, &[Change::Dispatch { attempt: 1 }, wait]).await;
+    let found = due(&storage, Timestamp::now(), 2, &[]).await;
+    assert_eq!(found, pick(&[1, 3, 5, 7]));
+}
+
 async fn ids(storage: &Storage, work: Work) -> Vec<domain::ConversionId> {
     let found = storage.work(work, 100).await.unwrap();
     found.iter().map(|record| record.id).collect()
@@ -110,9 +146,12 @@ pub(crate) async fn work_is_sorted_into_its_kinds(Store { storage, .. }: Store) 
     let later_at =
         changed(&storage, later, &[Change::Dispatch { attempt: 1 }, trouble]).await.not_before;
 
-    assert_eq!(ids(&storage, Work::Due(Timestamp::now())).await, [queued, told]);
-    assert_eq!(ids(&storage, Work::Due(later_at)).await, [queued, told, later]);
-    assert_eq!(ids(&storage, Work::Due(at(0))).await, []);
+    let due = async |now| -> Vec<_> {
+        due(&storage, now, 100, &[]).await.iter().map(|record| record.id).collect()
+    };
+    assert_eq!(due(Timestamp::now()).await, [queued, told]);
+    assert_eq!(due(later_at).await, [queued, told, later]);
+    assert_eq!(due(at(0)).await, []);
     assert_eq!(ids(&storage, Work::Running).await, [started]);
     assert_eq!(ids(&storage, Work::Unannounced).await, [queued, started, later]);
     assert_eq!(ids(&storage, Work::Unpublished).await, [done]);
@@ -127,9 +166,9 @@ pub(crate) async fn work_comes_longest_waiting_first(Store { storage, .. }: Stor
         records.push(added(&storage, at(second)).await);
     }
     records.sort_by_key(|record| (record.created_at, record.id));
-    let due = storage.work(Work::Due(at(9)), 100).await.unwrap();
-    assert_eq!(due, records);
-    assert_eq!(storage.work(Work::Due(at(9)), 4).await.unwrap(), records[..4]);
+    assert_eq!(due(&storage, at(9), 100, &[]).await, records);
+    assert_eq!(due(&storage, at(9), 4, &[]).await, records[..4]);
+    assert_eq!(due(&storage, at(9), 1, &[]).await, records[..1]);
     assert_eq!(storage.work(Work::Unannounced, 4).await.unwrap(), records[..4]);
     for record in &mut records {
         *record = running(&storage, record.id).await;

@@ -133,6 +133,7 @@ held_by_all! {
     lists::videos_are_paged_by_owner
     lists::work_is_sorted_into_its_kinds
     lists::work_comes_longest_waiting_first
+    lists::of_each_owner_the_first_few_are_due
     lists::the_backlog_is_what_is_queued
     lists::the_next_due_time_is_the_nearest
     lifetimes::usage_follows_what_is_stored

@@ -1,0 +1,148 @@
+//! Who gets the slots that are free.
+//!
+//! Uploads go before batches, but the longest waiting of a batch gets one slot once it has waited for
+//! [`PATIENCE`], so that no crowd of uploads stops batches for good. Within a lane the owner with the
+//! fewest conversions at work is next; among several the one whose last turn is the longest ago, and
+//! then the one who has waited longest. So however much one user has waiting, another's first video
+//! is next when a slot is free.
+
+use super::{Action, Known, Plan};
+use crate::launcher::job_name;
+use domain::{Conversion, Lane, State, UserName};
+use jiff::SignedDuration;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+/// After this long a batch gets one slot beside the uploads.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// Owners whose turns are remembered.
+const MOST_TURNS: usize = 1000;
+
+/// Whose turn it was last, for those who were given slots of late. Whoever is forgotten is served a
+/// little sooner.
+#[derive(Clone, Debug, Default)]
+pub struct Turns {
+    taken: u64,
+    last: HashMap<(Lane, UserName), u64>,
+}
+
+impl Turns {
+    /// The owner's turn, now.
+    pub fn take(&mut self, lane: Lane, owner: &UserName) {
+        self.taken += 1;
+        self.last.insert((lane, owner.clone()), self.taken);
+        let oldest = self.last.iter().min_by_key(|(_, turn)| **turn).map(|(who, _)| who.clone());
+        if let Some(oldest) = oldest.filter(|_| self.last.len() > MOST_TURNS) {
+            self.last.remove(&oldest);
+        }
+    }
+
+    /// Forgets those who have nothing waiting.
+    pub fn keep(&mut self, waiting: &[Conversion]) {
+        let waiting: HashSet<_> =
+            waiting.iter().map(|record| (record.lane(), record.owner.clone())).collect();
+        self.last.retain(|who, _| waiting.contains(who));
+    }
+
+    /// How many are remembered.
+    pub fn owners(&self) -> usize {
+        self.last.len()
+    }
+
+    fn last(&self, lane: Lane, owner: &UserName) -> u64 {
+        self.last.get(&(lane, owner.clone())).copied().unwrap_or(0)
+    }
+}
+
+/// What one owner has in one lane.
+#[derive(Default)]
+struct Queue<'a> {
+    waiting: VecDeque<&'a Conversion>,
+    at_work: usize,
+    last_turn: u64,
+}
+
+type Queues<'a> = BTreeMap<&'a UserName, Queue<'a>>;
+
+/// Gives free slots to those whose turn it is.
+pub(super) fn choose(known: &Known, plan: &mut Plan) {
+    let mut free = free_slots(known);
+    let mut of_user: HashMap<&UserName, usize> = HashMap::new();
+    for record in &known.running {
+        *of_user.entry(&record.owner).or_default() += 1;
+    }
+    let mut lanes = Lane::ALL.map(|lane| queues(known, lane));
+    while free > 0 {
+        let may =
+            |owner: &UserName| of_user.get(owner).copied().unwrap_or(0) < known.limits.per_user;
+        let patient = is_out_of_patience(known, &lanes[1]);
+        let order = if patient { [1, 0] } else { [0, 1] };
+        let Some((lane, owner)) =
+            order.into_iter().find_map(|lane| Some((lane, next(&lanes[lane], may)?)))
+        else {
+            break;
+        };
+        let Some(queue) = lanes[lane].get_mut(owner) else { break };
+        let Some(record) = queue.waiting.pop_front() else { break };
+        free -= 1;
+        queue.at_work += 1;
+        // Later than every turn before it.
+        queue.last_turn = u64::MAX - free as u64;
+        *of_user.entry(owner).or_default() += 1;
+        plan.actions.push(Action::Dispatch(record.id, record.attempt + 1));
+        if free > 0 {
+            // Of each owner only the first few are known.
+            plan.wake_by(known.now);
+        }
+    }
+}
+
+/// Slots without a job, and without a record that has one coming.
+fn free_slots(known: &Known) -> usize {
+    let (alive, ended): (Vec<_>, Vec<_>) = known.jobs.iter().partition(|job| job.phase.is_alive());
+    let ended: HashSet<&str> = ended.iter().map(|job| job.name.as_str()).collect();
+    let mut taken: HashSet<String> = alive.iter().map(|job| job.name.clone()).collect();
+    // Created, but not listed yet.
+    let expected = known.running.iter().map(|record| job_name(record.id, record.attempt));
+    taken.extend(expected.filter(|name| !ended.contains(name.as_str())));
+    if known.paused { 0 } else { known.limits.jobs.saturating_sub(taken.len()) }
+}
+
+fn queues(known: &Known, lane: Lane) -> Queues<'_> {
+    let mut queues = Queues::new();
+    let stands = |record: &&Conversion| {
+        record.batch.as_ref().is_some_and(|batch| known.paused_batches.contains(batch))
+    };
+    let due = known.due.iter().filter(|record| record.state == State::Queued && !stands(record));
+    for record in due.filter(|record| record.lane() == lane) {
+        queues.entry(&record.owner).or_default().waiting.push_back(record);
+    }
+    for record in known.running.iter().filter(|record| record.lane() == lane) {
+        if let Some(queue) = queues.get_mut(&record.owner) {
+            queue.at_work += 1;
+        }
+    }
+    for (owner, queue) in &mut queues {
+        queue.last_turn = known.turns.last(lane, owner);
+    }
+    queues
+}
+
+/// Whose turn it is among those who may have one.
+fn next<'a>(queues: &Queues<'a>, may: impl Fn(&UserName) -> bool) -> Option<&'a UserName> {
+    let waiting = queues.iter().filter_map(|(owner, queue)| {
+        let first = queue.waiting.front()?;
+        Some((queue.at_work, queue.last_turn, first.created_at, first.id, *owner))
+    });
+    waiting.filter(|(.., owner)| may(owner)).min().map(|(.., owner)| owner)
+}
+
+/// Whether nothing of a batch is at work, and something has waited too long.
+fn is_out_of_patience(known: &Known, bulk: &Queues<'_>) -> bool {
+    let running = known.running.iter().any(|record| record.lane() == Lane::Bulk);
+    let chosen = bulk.values().any(|queue| queue.at_work > 0);
+    let mut waiting = bulk.values().filter_map(|queue| queue.waiting.front());
+    !running && !chosen && waiting.any(|record| record.not_before + PATIENCE <= known.now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Who is next, told as stories of users with more or less to do.
+
+use super::*;
+use crate::{decide::Limits, samples};
+use domain::{ConversionId, VideoId};
+use jiff::Timestamp;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+/// One of `owner`'s that waits since `second`.
+fn waits(owner: &str, second: i64) -> Conversion {
+    let video = samples::video(VideoId::generate(), at(second));
+    let record = samples::conversion(ConversionId::generate(), &video, at(second));
+    Conversion { owner: owner.parse().unwrap(), ..record }
+}
+
+fn in_batch(record: Conversion) -> Conversion {
+    Conversion { batch: Some("louder".parse().unwrap()), ..record }
+}
+
+/// A cluster with so many slots, so many of which one user may have.
+struct Cluster {
+    jobs: usize,
+    per_user: usize,
+    turns: Turns,
+    waiting: Vec<Conversion>,
+    running: Vec<Conversion>,
+}
+
+impl Cluster {
+    fn with(jobs: usize, waiting: Vec<Conversion>) -> Self {
+        Self { jobs, per_user: jobs, turns: Turns::default(), waiting, running: Vec::new() }
+    }
+
+    /// Fills the free slots; whose they are, in their order.
+    fn fill(&mut self, now: i64) -> Vec<String> {
+        let known = Known {
+            now: at(now),
+            answering_since: Timestamp::MIN,
+            limits: Limits {
+                jobs: self.jobs,
+                per_user: self.per_user,
+                pending: SignedDuration::from_secs(60),
+            },
+            absent_is_dead: false,
+            jobs: Vec::new(),
+            paused: false,
+            paused_batches: HashSet::new(),
+            due: self.waiting.clone(),
+            turns: self.turns.clone(),
+            running: self.running.clone(),
+            others: Vec::new(),
+            unannounced: Vec::new(),
+            unpublished: Vec::new(),
+        };
+        let mut plan = Plan::default();
+        choose(&known, &mut plan);
+        let chosen = plan.actions.iter().map(|action| match action {
+            Action::Dispatch(id, 1) => self.start(*id),
+            other => panic!("{other:?}"),
+        });
+        chosen.collect::<Vec<_>>()
+    }
+
+    fn start(&mut self, id: ConversionId) -> String {
+        let at = self.waiting.iter().position(|record| record.id == id).unwrap();
+        let record = self.waiting.remove(at);
+        self.turns.take(record.lane(), &record.owner);
+        let owner = record.owner.to_string();
+        self.running.push(Conversion { state: State::Running, attempt: 1, ..record });
+        owner
+    }
+
+    /// One of `owner`'s ends.
+    fn end(&mut self, owner: &str) {
+        let at = self.running.iter().position(|it| it.owner.as_str() == owner).unwrap();
+        self.running.remove(at);
+    }
+}
+
+#[test]
+fn a_single_video_is_next_however_many_another_has() {
+    for jobs in [1, 2, 5] {
+        let many = (0..1000).map(|second| waits("ada", second)).collect();
+        let mut cluster = Cluster::with(jobs, many);
+        assert_eq!(cluster.fill(2000), vec!["ada"; jobs]);
+        cluster.waiting.push(waits("bob", 1999));
+        cluster.end("ada");
+        assert_eq!(cluster.fill(2000), ["bob"], "{jobs} slots");
+    }
+}
+
+#[test]
+fn users_take_turns_on_one_slot() {
+    let waiting = (0..30).map(|second| waits(["ada", "bob", "eve"][second / 10], second as i64));
+    let mut cluster = Cluster::with(1, waiting.collect());
+    let mut order = Vec::new();
+    for _ in 0..9 {
+        let next = cluster.fill(100).remove(0);
+        cluster.end(&next);
+        order.push(next);
+    }
+    assert_eq!(order, ["ada", "bob", "eve", "ada", "bob", "eve", "ada", "bob", "eve"]);
+}
+
+#[test]
+fn slots_are_shared_evenly_and_none_stays_free() {
+    let mut waiting: Vec<_> = (0..10).map(|second| waits("ada", second)).collect();
+    waiting.extend([waits("bob", 20), waits("bob", 21), waits("eve", 22)]);
+    let mut cluster = Cluster::with(7, waiting);
+    assert_eq!(cluster.fill(100), ["ada", "bob", "eve", "ada", "bob", "ada", "ada"]);
+}
+
+#[test]
+fn a_user_has_no_more_than_is_allowed() {
+    let mut waiting: Vec<_> = (0..10).map(|second| waits("ada", second)).collect();
+    waiting.push(waits("bob", 20));
+    let mut cluster = Cluster { per_user: 2, ..Cluster::with(9, waiting) };
+    assert_eq!(cluster.fill(100), ["ada", "bob", "ada"]);
+    assert_eq!(cluster.fill(100), Vec::<String>::new());
+    cluster.end("ada");
+    assert_eq!(cluster.fill(100), ["ada"]);
+}
+
+#[test]
+fn batches_yield_but_not_for_ever() {
+    let patience = PATIENCE.as_secs();
+    let mut waiting: Vec<_> = (0..100).map(|second| waits("ada", second)).collect();
+    waiting.extend((0..100).map(|second| in_batch(waits("bob", 50 + second))));
+    let mut cluster = Cluster::with(2, waiting);
+    assert_eq!(cluster.fill(50 + patience - 1), ["ada", "ada"]);
+    cluster.end("ada");
+    cluster.end("ada");
+    // One slot, and only one at a time.
+    assert_eq!(cluster.fill(50 + patience), ["bob", "ada"]);
+    cluster.end("ada");
+    assert_eq!(cluster.fill(50 + patience), ["ada"]);
+    cluster.waiting.retain(|it| it.owner.as_str() == "bob");
+    cluster.end("ada");
+    assert_eq!(cluster.fill(51), ["bob"]);
+}
+
+#[test]
+fn of_those_who_had_turns_a_thousand_are_remembered() {
+    let mut turns = Turns::default();
+    let names: Vec<UserName> = (0..1500).map(|n| format!("u{n}").parse().unwrap()).collect();
+    for name in &names {
+        turns.take(Lane::Interactive, name);
+    }
+    assert_eq!(turns.owners(), MOST_TURNS);
+    assert_eq!(turns.last(Lane::Interactive, &names[0]), 0);
+    assert!(
+        turns.last(Lane::Interactive, &names[1499]) > turns.last(Lane::Interactive, &names[1498])
+    );
+    assert_eq!(turns.last(Lane::Bulk, &names[1499]), 0);
+    turns.keep(&[waits("u1499", 0), waits("u0", 0)]);
+    assert_eq!(turns.owners(), 1);
+}

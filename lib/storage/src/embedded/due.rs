@@ -1,0 +1,77 @@
+//! Who waits, as SQLite tells: one step along the index for each owner, however much each has.
+
+use super::{Embedded, parse_all};
+use crate::{Error, due::Line};
+use diesel::{
+    QueryableByName, sql_query,
+    sql_types::{BigInt, Integer, Text},
+};
+use diesel_async::RunQueryDsl;
+use domain::{Conversion, UserName};
+use jiff::Timestamp;
+
+/// `?1` is the lane, `?2` a JSON array of the batches that are left out.
+const WAITING: &str = "state = 'queued' AND lane = ?1 \
+    AND (batch IS NULL OR batch NOT IN (SELECT value FROM json_each(?2)))";
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    body: String,
+}
+
+fn parsed(rows: Vec<Row>) -> Result<Vec<Conversion>, Error> {
+    parse_all(rows.into_iter().map(|row| row.body).collect())
+}
+
+fn without(line: Line<'_>) -> String {
+    serde_json::json!(line.without).to_string()
+}
+
+impl Embedded {
+    /// The longest waiting conversion of each owner, due or not.
+    pub(crate) async fn firsts(
+        &self,
+        line: Line<'_>,
+        owners: u32,
+    ) -> Result<Vec<Conversion>, Error> {
+        let query = sql_query(format!(
+            "WITH RECURSIVE owners(owner) AS (
+                SELECT MIN(owner) FROM conversions WHERE {WAITING}
+                UNION ALL
+                SELECT (SELECT MIN(owner) FROM conversions WHERE {WAITING} AND owner > owners.owner)
+                FROM owners WHERE owners.owner IS NOT NULL
+            )
+            SELECT first.body FROM owners CROSS JOIN conversions AS first ON first.id = (
+                SELECT id FROM conversions WHERE {WAITING} AND owner = owners.owner
+                ORDER BY created_at, id LIMIT 1
+            )
+            ORDER BY first.created_at, first.id LIMIT ?3"
+        ));
+        let query = query
+            .bind::<Integer, _>(line.lane.number())
+            .bind::<Text, _>(without(line))
+            .bind::<BigInt, _>(i64::from(owners));
+        parsed(query.load(&mut self.connection().await?).await?)
+    }
+
+    pub(crate) async fn due_of(
+        &self,
+        line: Line<'_>,
+        owner: &UserName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Conversion>, Error> {
+        let query = sql_query(format!(
+            "SELECT body FROM conversions WHERE {WAITING} AND owner = ?3 AND not_before <= ?4
+            ORDER BY created_at, id LIMIT ?5"
+        ));
+        let query = query
+            .bind::<Integer, _>(line.lane.number())
+            .bind::<Text, _>(without(line))
+            .bind::<Text, _>(owner.as_str())
+            .bind::<BigInt, _>(now.as_millisecond())
+            .bind::<BigInt, _>(i64::from(limit));
+        parsed(query.load(&mut self.connection().await?).await?)
+    }
+}
