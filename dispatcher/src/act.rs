@@ -64,14 +64,13 @@ impl Dispatcher {
             pending: SignedDuration::from_secs(config.pending_limit_seconds.min(86_400) as i64),
         };
         let launcher = match config.runner {
-            Runner::Kubernetes(jobs) => {
-                Launcher::Kubernetes(Box::new(Kubernetes::open(jobs, token).await?))
+            Runner::Kubernetes(jobs, lease) => {
+                Launcher::Kubernetes(Box::new(Kubernetes::open(jobs, lease, token).await?))
             }
             Runner::Children(children) => Launcher::Children(Children::new(children)),
         };
         let wake = launcher.changed();
         let launcher = Arc::new(launcher);
-        doorbell::listen(&queue, &storage, &wake, token).await?;
         Ok(Self {
             limits,
             storage,
@@ -85,13 +84,38 @@ impl Dispatcher {
         })
     }
 
-    /// Passes until the token is cancelled. Jobs go on without it; children end with the process.
+    /// Acts whenever it is this one's turn, until the token is cancelled. Jobs go on without it; children
+    /// end with the process.
     pub async fn run(mut self, token: CancellationToken) {
-        let (mut round, mut healthy) = (Instant::now(), true);
+        let mut tenure = self.launcher.tenure();
+        loop {
+            if !tenure.borrow().is_here() {
+                tracing::info!("standing by until the Lease is free");
+            }
+            tokio::select! {
+                () = token.cancelled() => break,
+                Ok(_) = tenure.wait_for(|tenure| tenure.is_here()) => {}
+            }
+            self.act(&token).await;
+            self.pulse.rest();
+        }
+        self.launcher.resign().await;
+    }
+
+    /// Passes until the token is cancelled, or another dispatcher acts.
+    async fn act(&mut self, token: &CancellationToken) {
+        let (mut tenure, term) = (self.launcher.tenure(), token.child_token());
+        let _ends_with_this = term.clone().drop_guard();
+        // What others did in the meantime is no news.
+        (self.endings, self.turns) = (Endings::default(), Turns::default());
+        let (mut round, mut healthy, mut listening) = (Instant::now(), true, false);
         loop {
             self.pulse.beat();
             let due = round <= Instant::now();
-            let passed = self.pass(due).await;
+            let passed = match self.listen(&mut listening, &term).await {
+                Ok(()) => self.pass(due).await,
+                Err(error) => Err(error),
+            };
             if let Err(Error::Storage(_)) = passed {
                 self.answering_since = Timestamp::now();
             }
@@ -114,10 +138,20 @@ impl Dispatcher {
             healthy = passed.is_ok();
             tokio::select! {
                 () = token.cancelled() => return,
+                Ok(_) = tenure.wait_for(|tenure| !tenure.is_here()) => return,
                 () = self.wake.notified(), if healthy => {}
                 () = tokio::time::sleep_until(look_again) => {}
             }
         }
+    }
+
+    /// Only who acts takes messages: one that another one took would ring in vain.
+    async fn listen(&self, listening: &mut bool, token: &CancellationToken) -> Result<(), Error> {
+        if !*listening {
+            doorbell::listen(&self.queue, &self.storage, &self.wake, token).await?;
+            *listening = true;
+        }
+        Ok(())
     }
 
     async fn pass(&mut self, sweeping: bool) -> Result<Option<Timestamp>, Error> {

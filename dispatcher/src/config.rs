@@ -6,6 +6,8 @@
 //! | `DISPATCHER_MAX_JOBS` | jobs alive at once | 10; the cores on one machine |
 //! | `DISPATCHER_MAX_JOBS_PER_USER` | of those, the jobs of one user | as many |
 //! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
+//! | `DISPATCHER_LEASE_NAMESPACE` | where the Lease `dispatcher` is, by which several agree on the one that acts | its own |
+//! | `DISPATCHER_NAME` | who holds the Lease; no two may have one name | the host's, in a pod the pod's |
 //! | `DISPATCHER_JOB_TTL_SECONDS` | how long a finished Job stays | 600 |
 //! | `DISPATCHER_PENDING_LIMIT_SECONDS` | how long a job may take to start | 300 |
 //! | `DISPATCHER_JOB_TEMPLATE` | file with a pod template that is merged into each Job's | none |
@@ -18,7 +20,7 @@
 //! | `ADMIN_LISTEN` | where health and metrics are served | nowhere |
 //! | `LOG`, `LOG_FORMAT` | log filter; `text` or `json` | `info`, `text` |
 
-use crate::launcher::{ChildConfig, JobConfig, JobTemplate};
+use crate::launcher::{ChildConfig, JobConfig, JobTemplate, LeaseConfig};
 use process::{LogFormat, config::Faults, config::Settings};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -57,8 +59,8 @@ pub struct Config {
 /// Where attempts run.
 #[derive(Clone, Debug)]
 pub enum Runner {
-    /// As Kubernetes Jobs.
-    Kubernetes(JobConfig),
+    /// As Kubernetes Jobs, and which of several dispatchers makes them.
+    Kubernetes(JobConfig, LeaseConfig),
     /// As children of this process.
     Children(ChildConfig),
 }
@@ -86,7 +88,7 @@ impl Config {
             let (storage, queue) = (storage_url.expose_secret(), queue_url.expose_secret());
             let runner = runner(&mut settings, storage, queue, pending_limit_seconds)?;
             let default_jobs = match runner {
-                Runner::Kubernetes(_) => 10,
+                Runner::Kubernetes(..) => 10,
                 Runner::Children(_) => cores(),
             };
             let max_jobs = max_jobs.map_or(default_jobs, NonZero::get);
@@ -125,18 +127,25 @@ fn runner(
 ) -> Option<Runner> {
     let run_limit_seconds = settings.or("CONVERTER_RUN_LIMIT_SECONDS", RUN_LIMIT_SECONDS);
     match (storage.starts_with("mongodb"), queue.starts_with("amqp")) {
-        (true, true) => Some(Runner::Kubernetes(JobConfig {
-            namespace: settings.or("DISPATCHER_NAMESPACE", "default".to_owned()),
-            image: settings.required("CONVERTER_IMAGE", "the image of converter-job")?,
-            template: template(settings)?,
-            storage_url: settings.or("CONVERTER_STORAGE_URL", storage.to_owned()),
-            storage_secret: settings.optional("CONVERTER_STORAGE_SECRET"),
-            memory_mib: settings.or("CONVERTER_MEMORY_MIB", 512),
-            cpu_millis: settings.or("CONVERTER_CPU_MILLIS", 1000),
-            run_limit_seconds,
-            pending_limit_seconds,
-            ttl_seconds: settings.or("DISPATCHER_JOB_TTL_SECONDS", 600),
-        })),
+        (true, true) => {
+            let lease = LeaseConfig {
+                namespace: settings.optional("DISPATCHER_LEASE_NAMESPACE"),
+                holder: settings.or("DISPATCHER_NAME", host()),
+            };
+            let jobs = JobConfig {
+                namespace: settings.or("DISPATCHER_NAMESPACE", "default".to_owned()),
+                image: settings.required("CONVERTER_IMAGE", "the image of converter-job")?,
+                template: template(settings)?,
+                storage_url: settings.or("CONVERTER_STORAGE_URL", storage.to_owned()),
+                storage_secret: settings.optional("CONVERTER_STORAGE_SECRET"),
+                memory_mib: settings.or("CONVERTER_MEMORY_MIB", 512),
+                cpu_millis: settings.or("CONVERTER_CPU_MILLIS", 1000),
+                run_limit_seconds,
+                pending_limit_seconds,
+                ttl_seconds: settings.or("DISPATCHER_JOB_TTL_SECONDS", 600),
+            };
+            Some(Runner::Kubernetes(jobs, lease))
+        }
         (false, false) => Some(Runner::Children(ChildConfig {
             program: settings.or("CONVERTER_JOB", beside_this("converter-job")),
             storage_url: storage.to_owned(),
@@ -157,6 +166,10 @@ fn template(settings: &mut Settings) -> Option<JobTemplate> {
     };
     let read = JobTemplate::read(&path);
     read.map_err(|error| settings.fault(format!("DISPATCHER_JOB_TEMPLATE: {error}"))).ok()
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn cores() -> usize {

@@ -2,14 +2,16 @@
 
 mod child;
 mod kubernetes;
+mod tenure;
 
 pub use child::{ChildConfig, Children};
-pub use kubernetes::{JobConfig, JobTemplate, Kubernetes};
+pub use kubernetes::{JobConfig, JobTemplate, Kubernetes, LeaseConfig};
+pub use tenure::Tenure;
 
 use domain::{Cause, Conversion, ConversionId};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// What runs attempts.
 pub enum Launcher {
@@ -133,6 +135,21 @@ impl Launcher {
     /// Whether a job that is not listed cannot be running.
     pub const fn absent_is_dead(&self) -> bool {
         matches!(self, Self::Children(_))
+    }
+
+    /// Whether this dispatcher is the one that acts. The only one of this machine always is.
+    pub fn tenure(&self) -> watch::Receiver<Tenure> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.tenure(),
+            Self::Children(_) => tenure::for_good(),
+        }
+    }
+
+    /// Lets another one act.
+    pub async fn resign(&self) {
+        if let Self::Kubernetes(cluster) = self {
+            cluster.resign().await;
+        }
     }
 
     /// Rung whenever a job has changed.

@@ -49,8 +49,13 @@ impl Process {
 
     /// SIGTERM, as Kubernetes sends it to a pod that is to go.
     pub(crate) fn terminate(&self) -> Result {
+        self.signal("-TERM")
+    }
+
+    /// A signal as `kill` writes it.
+    pub(crate) fn signal(&self, signal: &str) -> Result {
         let id = self.child.id().to_string();
-        output_of(Command::new("kill").args(["-TERM", &id]), None).map(drop)
+        output_of(Command::new("kill").args([signal, &id]), None).map(drop)
     }
 
     /// Its exit code once it has ended by itself; none while it runs.

@@ -11,6 +11,7 @@ mod original;
 mod parts;
 mod policies;
 mod repeats;
+mod standby;
 mod suite;
 mod uploads;
 
@@ -43,6 +44,7 @@ const USUAL: Settings = Settings {
     pending_limit_seconds: 300,
     memory_mib: 512,
     image: None,
+    standby: false,
     proxied: false,
     breakable: false,
 };
@@ -113,6 +115,10 @@ scenarios! {
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
     policies::a_stolen_dispatcher_token_is_worth_little, only: Some(Which::Cluster);
     policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
+    standby::another_dispatcher_takes_over, only: Some(Which::Cluster),
+        settings: Settings { standby: true, ..USUAL };
+    standby::a_frozen_dispatcher_does_no_harm, only: Some(Which::Cluster),
+        settings: Settings { standby: true, max_jobs: 2, ..USUAL };
     original::its_clients_work_unchanged;
     original::its_producers_work_unchanged, only: Some(Which::Cluster);
     original::its_videos_are_imported, only: Some(Which::Cluster);

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) memory_mib: u32,
     /// Another image than the converter's.
     pub(crate) image: Option<&'static str>,
+    /// Whether a second dispatcher stands by (on a cluster).
+    pub(crate) standby: bool,
     /// Whether there is a proxy before each part (on a cluster).
     pub(crate) proxied: bool,
     /// Whether parts of the cluster itself are stopped: then it is the breakable one.

@@ -76,7 +76,17 @@ impl Dispatcher {
         }
     }
 
+    /// An error where another dispatcher may have begun: two at once would pass the limit.
+    fn may_launch(&self) -> Result<(), Error> {
+        if self.launcher.tenure().borrow().may_launch() {
+            return Ok(());
+        }
+        let why = "the Lease has not been renewed in time".to_owned();
+        Err(launcher::Error::Unavailable(why).into())
+    }
+
     async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<(), Error> {
+        self.may_launch()?;
         match self.change(id, &Change::Dispatch { attempt }).await? {
             Some(record) => {
                 self.launch(&record).await?;
@@ -89,6 +99,7 @@ impl Dispatcher {
     }
 
     async fn launch(&self, record: &Conversion) -> Result<(), Error> {
+        self.may_launch()?;
         let cause = match self.launcher.launch(record).await {
             Ok(()) => {
                 tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");

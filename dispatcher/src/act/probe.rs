@@ -14,22 +14,23 @@ use storage::Storage;
 /// No pass takes so long: each answer that it waits for has a limit of its own.
 const LONGEST_PASS: Duration = Duration::from_secs(600);
 
-/// When the main loop last went round.
-pub(super) struct Pulse(Mutex<Instant>);
-
-impl Default for Pulse {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
+/// When the main loop last went round; none while it has nothing to do.
+#[derive(Default)]
+pub(super) struct Pulse(Mutex<Option<Instant>>);
 
 impl Pulse {
     pub(super) fn beat(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Until the next beat.
+    pub(super) fn rest(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn is_recent(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < ROUND + LONGEST_PASS
+        let beat = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        beat.is_none_or(|beat| beat.elapsed() < ROUND + LONGEST_PASS)
     }
 }
 
@@ -59,6 +60,8 @@ impl Probe for Ready {
     fn look(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             let running = self.launcher.jobs().iter().filter(|job| job.phase.is_alive()).count();
+            let active = self.launcher.tenure().borrow().is_here();
+            metrics::gauge!("audio_converter_dispatcher_active").set(f64::from(u8::from(active)));
             metrics::gauge!("audio_converter_running_jobs").set(running as f64);
             // What cannot be asked keeps its value.
             let Ok(backlog) = self.storage.backlog().await else { return };

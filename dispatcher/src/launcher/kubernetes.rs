@@ -6,6 +6,7 @@
 mod backoff;
 mod event;
 mod job;
+mod lease;
 mod phase;
 mod template;
 mod trial;
@@ -13,7 +14,7 @@ mod trial;
 pub use job::JobConfig;
 pub use template::JobTemplate;
 
-use super::{Error, Job, Note};
+use super::{Error, Job, Note, Tenure};
 use backoff::Growing;
 use domain::Conversion;
 use futures::StreamExt;
@@ -39,7 +40,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::Notify,
+    sync::{Mutex, Notify, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a Job as ours is judged anew before its refusal is believed, over 6 s.
 const TRIALS: usize = 5;
 
+/// The Lease by which several dispatchers agree on the one that acts.
+#[derive(Clone, Debug)]
+pub struct LeaseConfig {
+    /// Where it is; none means the namespace that the client works in: a pod's own.
+    pub namespace: Option<String>,
+    /// Who holds it: a name that no other dispatcher has.
+    pub holder: String,
+}
+
 /// Our Jobs in one namespace.
 pub struct Kubernetes {
     config: JobConfig,
@@ -58,23 +68,43 @@ pub struct Kubernetes {
     jobs: Store<KubeJob>,
     pods: Store<Pod>,
     changed: Arc<Notify>,
+    tenure: watch::Receiver<Tenure>,
+    lease: Mutex<Option<lease::Holder>>,
 }
 
 impl Kubernetes {
     /// Connects (in a pod, or by KUBECONFIG), asks whether Jobs as ours may be created, and waits until
     /// Jobs and pods have been listed once.
-    pub async fn open(config: JobConfig, token: &CancellationToken) -> Result<Self, Error> {
+    pub async fn open(
+        config: JobConfig,
+        lease: LeaseConfig,
+        token: &CancellationToken,
+    ) -> Result<Self, Error> {
         let client = Client::try_default().await.map_err(unavailable)?;
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
         try_jobs(&api, &config).await?;
         let changed = Arc::new(Notify::new());
         let jobs = watch(api.clone(), trim_job, changed.clone(), token.clone());
         let events = Api::namespaced(client.clone(), &config.namespace);
-        let pods = Api::namespaced(client, &config.namespace);
+        let pods = Api::namespaced(client.clone(), &config.namespace);
         let pods = watch(pods, trim_pod, changed.clone(), token.clone());
         jobs.wait_until_ready().await.map_err(unavailable)?;
         pods.wait_until_ready().await.map_err(unavailable)?;
-        Ok(Self { config, api, events, jobs, pods, changed })
+        let namespace = lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+        let lease = lease::Holder::begin(Api::namespaced(client, &namespace), lease.holder);
+        let tenure = lease.tenure.clone();
+        let lease = Mutex::new(Some(lease));
+        Ok(Self { config, api, events, jobs, pods, changed, tenure, lease })
+    }
+
+    pub(super) fn tenure(&self) -> watch::Receiver<Tenure> {
+        self.tenure.clone()
+    }
+
+    pub(super) async fn resign(&self) {
+        if let Some(lease) = self.lease.lock().await.take() {
+            lease.resign().await;
+        }
     }
 
     pub(super) async fn launch(&self, record: &Conversion) -> Result<(), Error> {

@@ -41,6 +41,8 @@ pub(crate) struct Cluster {
     gateway: Service,
     /// The one that makes Jobs.
     pub(crate) dispatcher: Service,
+    /// A second one, in a scenario that wants it.
+    pub(crate) standby: Option<Service>,
 }
 
 impl Cluster {
@@ -63,6 +65,10 @@ impl Cluster {
         let gateway = service::gateway(&seen, links.as_ref(), &name, settings, [auth_port, port]);
         let gateway = start("gateway", gateway)?;
         let dispatcher = service::dispatcher(&seen, &name, settings, &kubeconfig);
+        let mut second = dispatcher.clone();
+        second.retain(|(name, _)| *name != "DISPATCHER_NAME");
+        second.push(("DISPATCHER_NAME", "second".to_owned()));
+        let standby = settings.standby.then(|| start("dispatcher", second)).transpose()?;
         let dispatcher = start("dispatcher", dispatcher)?;
         let place =
             links.as_ref().map_or_else(|| ([127, 0, 0, 1], port).into(), |it| it.gateway.address());
@@ -80,6 +86,7 @@ impl Cluster {
             auth,
             gateway,
             dispatcher,
+            standby,
         };
         stack.answers().await?;
         Ok(stack)
@@ -210,6 +217,21 @@ impl Cluster {
         Ok(count.with_context(|| format!("no queue {queue} in {listed}"))?.trim().parse()?)
     }
 
+    /// The Lease of the dispatchers.
+    pub(crate) fn lease(&self) -> Result<Value> {
+        let (namespace, mut kubectl) = (self.services_namespace(), self.site.kubectl());
+        kubectl.args(["-n", &namespace, "get", "lease", "dispatcher", "-o", "json"]);
+        Ok(serde_json::from_str(&output_of(&mut kubectl, None)?)?)
+    }
+
+    /// The dispatcher that has the Lease, and the other one.
+    pub(crate) fn dispatchers(&mut self) -> Result<[&mut Service; 2]> {
+        let is_first = self.lease()?["spec"]["holderIdentity"] == "first";
+        let (first, second) = (&mut self.dispatcher, &mut self.standby);
+        let second = second.as_mut().context("a stack without a second dispatcher")?;
+        Ok(if is_first { [first, second] } else { [second, first] })
+    }
+
     /// Names of all Jobs.
     pub(crate) fn jobs(&self) -> Result<Vec<String>> {
         let names = self.kubectl(&["get", "jobs", "-o", "name"], None)?;
@@ -232,6 +254,7 @@ impl Cluster {
     }
 
     pub(super) async fn end(mut self) {
+        self.standby.iter_mut().for_each(Service::kill);
         for service in [&mut self.dispatcher, &mut self.auth, &mut self.gateway] {
             service.kill();
         }

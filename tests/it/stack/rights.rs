@@ -10,6 +10,9 @@ use std::{
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/base/converter-job");
+/// The dispatcher's rights beside its services, to which Kustomize adds the namespace.
+const LEASE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/base/dispatcher/rbac.yaml"));
 /// The Secret that Jobs read.
 pub(super) const SECRET: &str = "converter-job";
 /// Name of the file with the dispatcher's rights, in the stack's folder.
@@ -39,7 +42,10 @@ pub(super) fn make_namespaces(site: &Site, name: &str, image: &str, storage: &st
             "stringData": { "STORAGE_URL": storage } }),
     ];
     let more = more.iter().map(ToString::to_string);
-    let all: Vec<_> = kept.map(str::to_owned).chain(more).collect();
+    let place = format!("metadata:\n  namespace: {services}\n");
+    let subject = format!("ServiceAccount\n    namespace: {services}\n");
+    let lease = LEASE.replace("metadata:\n", &place).replace("ServiceAccount\n", &subject);
+    let all: Vec<_> = kept.map(str::to_owned).chain(more).chain([lease]).collect();
     let mut apply = site.kubectl();
     apply.args(["apply", "--server-side", "--force-conflicts", "-f", "-"]);
     output_of(&mut apply, Some(&all.join("\n---\n"))).map(drop)

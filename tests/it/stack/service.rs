@@ -24,20 +24,30 @@ impl Service {
 
     /// Starts it anew unless it runs, as Kubernetes does with one that cannot begin because what it
     /// needs is away.
-    pub(super) fn revive(&mut self, folder: &Path) -> Result {
+    pub(crate) fn revive(&mut self, folder: &Path) -> Result {
         if self.process.must_run().is_err() {
             self.process = Process::start(self.name, &[], &self.settings, folder)?;
         }
         Ok(())
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
     /// See [`Process`].
     pub(crate) fn terminate(&self) -> Result {
         self.process.terminate()
+    }
+
+    /// See [`Process`].
+    pub(crate) fn signal(&self, signal: &str) -> Result {
+        self.process.signal(signal)
+    }
+
+    /// See [`Process`].
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     /// See [`Process`].
@@ -88,6 +98,8 @@ pub(super) fn gateway(
 /// What the dispatcher is told.
 pub(super) fn dispatcher(seen: &Site, name: &str, settings: &Settings, kubeconfig: &Path) -> Told {
     vec![
+        ("DISPATCHER_LEASE_NAMESPACE", rights::services(name)),
+        ("DISPATCHER_NAME", "first".to_owned()),
         ("KUBECONFIG", kubeconfig.display().to_string()),
         ("STORAGE_URL", seen.storage_url(name)),
         ("QUEUE_URL", seen.queue_url(name)),
