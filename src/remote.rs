@@ -10,6 +10,7 @@ use crate::{
 };
 use domain::{ConversionId, Options, Sha256, State};
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use reqwest::Body;
 use sha2::Digest;
 use std::{
@@ -93,7 +94,7 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
         let ask = async || client.look(id, tag.as_deref()).await;
         let told = |error: &_, pause| retried(&bar, error, pause);
         if let Look::New(conversion, new) = patiently(Patience::Long, told, ask).await? {
-            bar.remark(conversion.waiting.clone().unwrap_or_default());
+            bar.remark(conversion.remark(Timestamp::now()));
             bar.go_at(conversion.speed, conversion.seconds_left);
             bar.reach(conversion.progress.unwrap_or(0));
             if conversion.state.is_terminal() {
@@ -105,6 +106,9 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
             if first && tag.is_some() {
                 continue;
             }
+        } else {
+            // No news, but others may have gone on: its turn is told to who asks for all of it.
+            tag = None;
         }
         sleep(pause.saturating_sub(asked.elapsed())).await;
         pause = LOOK.min(pause * 2);

@@ -10,6 +10,7 @@ use crate::{
     doorbell,
     ending::{self, Endings},
     launcher::{Children, Job, Kubernetes, Launcher, job_name},
+    lesson::Lesson,
     sweep::sweep,
 };
 use domain::{Batch, BatchId, BatchState, Conversion, ConversionId};
@@ -44,6 +45,7 @@ pub struct Dispatcher {
     wake: Arc<Notify>,
     endings: Endings,
     turns: Turns,
+    lesson: Lesson,
     /// When the last pass began.
     pulse: Arc<Pulse>,
     /// When the store last failed to answer.
@@ -79,6 +81,7 @@ impl Dispatcher {
             wake,
             endings: Endings::default(),
             turns: Turns::default(),
+            lesson: Lesson::default(),
             pulse: Arc::default(),
             answering_since: Timestamp::MIN,
         })
@@ -108,6 +111,7 @@ impl Dispatcher {
         let _ends_with_this = term.clone().drop_guard();
         // What others did in the meantime is no news.
         (self.endings, self.turns) = (Endings::default(), Turns::default());
+        self.lesson = Lesson::default();
         let (mut round, mut healthy, mut listening) = (Instant::now(), true, false);
         loop {
             self.pulse.beat();
@@ -160,6 +164,7 @@ impl Dispatcher {
         self.take_turns(&known, &actions);
         let carried_out = self.carry_out_all(&actions).await;
         self.tell_endings(&known.jobs).await?;
+        self.lesson.tell(&self.storage, self.limits).await?;
         if batch::tend(&self.storage, &batches).await? {
             self.wake.notify_one();
         }
@@ -258,13 +263,14 @@ impl Dispatcher {
     }
 
     /// Says of each job that has ended since the last pass why its conversion failed, if it did.
-    async fn tell_endings(&self, jobs: &[Job]) -> Result<(), Error> {
+    async fn tell_endings(&mut self, jobs: &[Job]) -> Result<(), Error> {
         let fresh = self.endings.fresh(jobs);
         if !fresh.is_empty() {
             let ids: Vec<_> = fresh.iter().map(|job| job.conversion).collect();
             for record in self.storage.conversions_of_ids(&ids).await? {
                 if !self.endings.are_new() {
                     ending::count(&record);
+                    self.lesson.learn(&record);
                 }
                 if let Some(note) = ending::failed(&record) {
                     self.launcher.note(&job_name(record.id, record.attempt), &note).await;

@@ -14,13 +14,16 @@
 //! | `CONVERTER_IMAGE` | image of `converter-job` | |
 //! | `CONVERTER_STORAGE_URL` | storage as the Jobs see it | `STORAGE_URL` |
 //! | `CONVERTER_STORAGE_SECRET` | a Secret with the key `STORAGE_URL`, instead | |
-//! | `CONVERTER_MEMORY_MIB`, `CONVERTER_CPU_MILLIS` | limits of one Job | 512, 1000 |
-//! | `CONVERTER_RUN_LIMIT_SECONDS` | how long an attempt may run | 3600 |
+//! | `CONVERTER_CPU_MILLIS`, `CONVERTER_CPU_MAX_MILLIS` | CPU limit of a Job: of short work, and of long work that several threads can do | 1000, as much |
+//! | `CONVERTER_MEMORY_MIB`, `CONVERTER_MEMORY_MAX_MIB` | memory limit of a Job, and the most after one that ran out of it | 512, twice as much |
+//! | `CONVERTER_DISK_MIB` | of the node's disk, for a Job's log | 64 |
+//! | `CONVERTER_RUN_LIMIT_SECONDS` | how long an attempt may run at most; less where earlier ones took far less | 3600 |
+//! | `DISPATCHER_KUEUE_QUEUE` | the local queue in which Kueue admits Jobs, which are made suspended | none: they begin at once |
 //! | `CONVERTER_JOB` | the program, on one machine | beside this one |
 //! | `ADMIN_LISTEN` | where health and metrics are served | nowhere |
 //! | `LOG`, `LOG_FORMAT` | log filter; `text` or `json` | `info`, `text` |
 
-use crate::launcher::{ChildConfig, JobConfig, JobTemplate, LeaseConfig};
+use crate::launcher::{Bounds, ChildConfig, JobConfig, JobTemplate, LeaseConfig};
 use process::{LogFormat, config::Faults, config::Settings};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -138,9 +141,8 @@ fn runner(
                 template: template(settings)?,
                 storage_url: settings.or("CONVERTER_STORAGE_URL", storage.to_owned()),
                 storage_secret: settings.optional("CONVERTER_STORAGE_SECRET"),
-                memory_mib: settings.or("CONVERTER_MEMORY_MIB", 512),
-                cpu_millis: settings.or("CONVERTER_CPU_MILLIS", 1000),
-                run_limit_seconds,
+                bounds: bounds(settings, run_limit_seconds),
+                kueue_queue: settings.optional("DISPATCHER_KUEUE_QUEUE"),
                 pending_limit_seconds,
                 ttl_seconds: settings.or("DISPATCHER_JOB_TTL_SECONDS", 600),
             };
@@ -157,6 +159,17 @@ fn runner(
             );
             None
         }
+    }
+}
+
+fn bounds(settings: &mut Settings, run_limit_seconds: u64) -> Bounds {
+    let (cpu, memory) =
+        (settings.or("CONVERTER_CPU_MILLIS", 1000), settings.or("CONVERTER_MEMORY_MIB", 512));
+    Bounds {
+        cpu_millis: (cpu, settings.or("CONVERTER_CPU_MAX_MILLIS", cpu)),
+        memory_mib: (memory, settings.or("CONVERTER_MEMORY_MAX_MIB", memory.saturating_mul(2))),
+        disk_mib: settings.or("CONVERTER_DISK_MIB", 64),
+        run_limit_seconds,
     }
 }
 

@@ -140,6 +140,12 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             plan.actions.push(release(record, cause));
         }
         Phase::Complete => plan.wake_by(silent_at(known, record)),
+        // However long it takes: it is another's turn.
+        Phase::Suspended if !record.is_claimed() => {
+            let change = Change::Held { attempt: record.attempt };
+            plan.actions
+                .extend(record.waiting.is_none().then_some(Action::Change(record.id, change)));
+        }
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
             plan.actions.push(release(record, Cause::NeverStarted(why)));
@@ -149,10 +155,12 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             give_up(record, job, "started but never reached its storage", plan);
         }
         Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
-        Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
+        Phase::Suspended | Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
             give_up(record, job, "fell silent", plan);
         }
-        Phase::Waiting(_) | Phase::Running => plan.wake_by(silent_at(known, record)),
+        Phase::Suspended | Phase::Waiting(_) | Phase::Running => {
+            plan.wake_by(silent_at(known, record))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod kubernetes;
 mod tenure;
 
 pub use child::{ChildConfig, Children};
-pub use kubernetes::{JobConfig, JobTemplate, Kubernetes, LeaseConfig};
+pub use kubernetes::{Bounds, JobConfig, JobTemplate, Kubernetes, LeaseConfig};
 pub use tenure::Tenure;
 
 use domain::{Cause, Conversion, ConversionId};
@@ -30,7 +30,8 @@ pub struct Job {
     pub conversion: ConversionId,
     /// Which attempt.
     pub attempt: u32,
-    /// When it was created: later than its dispatch where the cluster was away.
+    /// When it was created, or begun where it was held back: later than its dispatch where the cluster was
+    /// away or had no room.
     pub created_at: Timestamp,
     /// Where it stands.
     pub phase: Phase,
@@ -39,6 +40,8 @@ pub struct Job {
 /// Where a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Held back until Kueue admits it.
+    Suspended,
     /// Not started, with the reason where one is known.
     Waiting(Option<String>),
     /// At work.
@@ -52,7 +55,7 @@ pub enum Phase {
 impl Phase {
     /// Whether a process may exist or come to exist.
     pub const fn is_alive(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::Running)
+        matches!(self, Self::Suspended | Self::Waiting(_) | Self::Running)
     }
 }
 
@@ -91,10 +94,11 @@ pub fn job_name(conversion: ConversionId, attempt: u32) -> String {
 }
 
 impl Launcher {
-    /// Creates the job of the record's attempt, or adopts it where it exists.
-    pub async fn launch(&self, record: &Conversion) -> Result<(), Error> {
+    /// Creates the job of the record's attempt, which is expected to take so many seconds, or adopts it
+    /// where it exists.
+    pub async fn launch(&self, record: &Conversion, expected: Option<f64>) -> Result<(), Error> {
         match self {
-            Self::Kubernetes(cluster) => cluster.launch(record).await,
+            Self::Kubernetes(cluster) => cluster.launch(record, expected).await,
             Self::Children(children) => children.launch(record),
         }
     }

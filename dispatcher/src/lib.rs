@@ -13,6 +13,7 @@ pub mod decide;
 mod doorbell;
 mod ending;
 pub mod launcher;
+mod lesson;
 #[cfg(test)]
 mod samples;
 mod sweep;

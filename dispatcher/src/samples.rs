@@ -1,11 +1,34 @@
 //! Records for this crate's tests, which change what matters to them.
 
+use crate::decide::{Known, Limits, Turns};
 use domain::{
     Conversion, ConversionId, FileName, NewConversion, Options, PendingKind, Role, Sha256, Video,
     VideoId,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
 use storage::Storage;
+
+impl Known {
+    /// A cluster without anything in it.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            now: Timestamp::UNIX_EPOCH,
+            answering_since: Timestamp::MIN,
+            limits: Limits { jobs: 0, per_user: 0, pending: SignedDuration::ZERO },
+            absent_is_dead: false,
+            jobs: Vec::new(),
+            paused: false,
+            paused_batches: HashSet::new(),
+            due: Vec::new(),
+            turns: Turns::default(),
+            running: Vec::new(),
+            others: Vec::new(),
+            unannounced: Vec::new(),
+            unpublished: Vec::new(),
+        }
+    }
+}
 
 /// A video of ada's, of which no bytes are stored.
 pub(crate) fn video(id: VideoId, now: Timestamp) -> Video {

@@ -4,6 +4,7 @@ use crate::{
     HttpConfig,
     auth::Auth,
     error::Error,
+    forecast,
     identity::{Identity, Verifier},
     limits::Ledger,
     watch::Watched,
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) uploads: Semaphore,
     /// What uploads in flight have reserved.
     pub(crate) ledger: Ledger,
+    /// What stands before a waiting conversion.
+    pub(crate) forecast: forecast::Known,
     /// What clients wait for.
     pub(crate) watched: Watched,
     /// Work that must end although its request may be gone.
@@ -46,6 +49,7 @@ impl Context {
             verifier: Verifier::new(&auth, http.revocation_age),
             uploads: Semaphore::new(http.max_uploads),
             ledger: Ledger::default(),
+            forecast: forecast::Known::default(),
             watched: Watched::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -14,6 +14,7 @@ mod context;
 mod cors;
 mod disposition;
 mod error;
+mod forecast;
 mod form;
 mod idempotency;
 mod identity;

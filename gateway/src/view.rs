@@ -1,6 +1,9 @@
 //! Records as the API shows them. What is not here is nobody's business.
 
-use crate::options::{LoudnessView, OptionsView};
+use crate::{
+    forecast::TurnView,
+    options::{LoudnessView, OptionsView},
+};
 use domain::{
     Conversion, ConversionId, FileName, Loudness, Mp3, Mp3Id, Options, Pace, Role, Setback, Sha256,
     State, Video, VideoId,
@@ -43,6 +46,10 @@ pub(crate) struct ConversionView {
     batch: Option<String>,
     /// Why it waits, where that is worth saying.
     waiting: Option<String>,
+    /// Where it stands while it waits; only where one conversion is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    turn: Option<TurnView>,
     mp3: Option<Mp3View>,
     error: Option<FailureView>,
     /// What operators see besides; absent for others.
@@ -170,6 +177,7 @@ impl From<Conversion> for ConversionView {
             finished_at: record.finished_at,
             batch: record.batch.map(String::from),
             waiting: record.waiting,
+            turn: None,
             mp3: record.mp3.map(show),
             error: record.failure.map(|failure| FailureView {
                 code: failure.reason.code(),
@@ -201,6 +209,11 @@ impl ConversionView {
     pub(crate) fn shown_to(role: Role, record: Conversion) -> Self {
         let details = (role == Role::Admin).then(|| DetailsView::from(&record));
         Self { details, ..Self::from(record) }
+    }
+
+    /// With its turn, which its tag does not tell of.
+    pub(crate) fn with_turn(self, turn: Option<TurnView>) -> Self {
+        Self { turn, ..self }
     }
 
     /// Differs whenever anything of the view does.

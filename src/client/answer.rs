@@ -1,6 +1,7 @@
 //! What the server answers, as far as the command line reads it. Fields it does not know are only
 //! passed on, so that an older client works with a newer server.
 
+use crate::unit;
 use domain::{ConversionId, Preset, Sha256, State, VideoId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub(crate) struct Conversion {
     pub(crate) created_at: Timestamp,
     /// Why it still waits.
     pub(crate) waiting: Option<String>,
+    /// Where it stands while it waits; a list does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) turn: Option<Turn>,
     /// The MP3, once there is one.
     pub(crate) mp3: Option<Mp3>,
     /// Why it failed.
@@ -43,6 +47,33 @@ pub(crate) struct Conversion {
 impl std::fmt::Display for Conversion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.id.fmt(f)
+    }
+}
+
+impl Conversion {
+    /// Why it waits, and until when, as far as that is known.
+    pub(crate) fn remark(&self, now: Timestamp) -> String {
+        let turn = self.turn.as_ref().map(|turn| turn.text(now));
+        [self.waiting.clone(), turn].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A place among those that wait.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Turn {
+    /// 1 for the next one.
+    position: u64,
+    /// When it will be done.
+    finish_expected_at: Option<Timestamp>,
+}
+
+impl Turn {
+    fn text(&self, now: Timestamp) -> String {
+        let done = self.finish_expected_at.map(|at| {
+            let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
+            format!(", done in about {}", unit::clock(seconds))
+        });
+        format!("number {} in the queue{}", self.position, done.unwrap_or_default())
     }
 }
 

@@ -123,7 +123,7 @@ fn row(conversion: &Conversion, now: Timestamp) -> [String; 7] {
         conversion.state.as_str().to_owned(),
         done,
         unit::since(conversion.created_at, now),
-        message.or_else(|| conversion.waiting.clone()).unwrap_or_default(),
+        message.unwrap_or_else(|| conversion.remark(now)),
     ]
 }
 

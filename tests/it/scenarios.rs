@@ -10,6 +10,7 @@ mod operators;
 mod original;
 mod parts;
 mod policies;
+mod quotas;
 mod repeats;
 mod standby;
 mod suite;
@@ -115,6 +116,8 @@ scenarios! {
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
     policies::a_stolen_dispatcher_token_is_worth_little, only: Some(Which::Cluster);
     policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
+    quotas::kueue_admits_the_jobs_of_its_queue, only: Some(Which::Cluster);
+    quotas::a_full_quota_is_no_failure, only: Some(Which::Cluster);
     standby::another_dispatcher_takes_over, only: Some(Which::Cluster),
         settings: Settings { standby: true, ..USUAL };
     standby::a_frozen_dispatcher_does_no_harm, only: Some(Which::Cluster),

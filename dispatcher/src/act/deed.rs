@@ -100,7 +100,7 @@ impl Dispatcher {
 
     async fn launch(&self, record: &Conversion) -> Result<(), Error> {
         self.may_launch()?;
-        let cause = match self.launcher.launch(record).await {
+        let cause = match self.launcher.launch(record, self.lesson.expected(record)).await {
             Ok(()) => {
                 tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");
                 return Ok(());

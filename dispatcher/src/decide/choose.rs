@@ -145,4 +145,6 @@ fn is_out_of_patience(known: &Known, bulk: &Queues<'_>) -> bool {
 }
 
 #[cfg(test)]
+mod hour;
+#[cfg(test)]
 mod tests;

@@ -34,16 +34,9 @@ fn known(now: i64, record: &Conversion, phase: Phase, created: i64, answering: i
         now: at(now),
         answering_since: at(answering),
         limits: Limits { jobs: 3, per_user: 3, pending: SignedDuration::from_secs(60) },
-        absent_is_dead: false,
         jobs: vec![job],
-        paused: false,
-        paused_batches: HashSet::new(),
-        due: Vec::new(),
-        turns: Turns::default(),
         running: vec![record.clone()],
-        others: Vec::new(),
-        unannounced: Vec::new(),
-        unpublished: Vec::new(),
+        ..Known::nothing()
     }
 }
 

@@ -7,11 +7,13 @@ mod backoff;
 mod event;
 mod job;
 mod lease;
+mod needs;
 mod phase;
 mod template;
 mod trial;
 
 pub use job::JobConfig;
+pub use needs::Bounds;
 pub use template::JobTemplate;
 
 use super::{Error, Job, Note, Tenure};
@@ -107,8 +109,12 @@ impl Kubernetes {
         }
     }
 
-    pub(super) async fn launch(&self, record: &Conversion) -> Result<(), Error> {
-        let job = job::build(&self.config, record);
+    pub(super) async fn launch(
+        &self,
+        record: &Conversion,
+        expected: Option<f64>,
+    ) -> Result<(), Error> {
+        let job = job::build(&self.config, record, expected);
         match answered("create", self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,

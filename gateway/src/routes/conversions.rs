@@ -6,7 +6,7 @@ use crate::{
     body::{self, Body},
     context::Context,
     error::Error,
-    idempotency,
+    forecast, idempotency,
     identity::Identity,
     limits,
     options::{self, OptionsView},
@@ -225,10 +225,10 @@ pub(super) async fn show_conversion(
         None => record.state.is_terminal(),
     };
     let seen = watch::wait(&context, conversion, Instant::now() + wait, enough).await?;
-    let view = view_of(seen);
+    let view = view_of(seen.clone());
     let tag = view.tag();
     let response = match is_new(tag.clone()) {
-        true => json(&view).into_response(),
+        true => json(&view.with_turn(forecast::turn(&context, &seen).await?)).into_response(),
         false => StatusCode::NOT_MODIFIED.into_response(),
     };
     Ok(tagged(response, tag))

@@ -119,6 +119,9 @@ pub struct Conversion {
     pub id: ConversionId,
     /// The video it converts.
     pub video: VideoId,
+    /// Of the video; 0 in records of an earlier version.
+    #[serde(default)]
+    pub video_bytes: u64,
     /// What the original system calls the video, if it comes from there.
     #[serde(default)]
     pub foreign_fid: Option<String>,
@@ -195,6 +198,7 @@ impl Conversion {
         Self {
             id,
             video: new.video.id,
+            video_bytes: new.video.length,
             foreign_fid: new.video.foreign_fid.clone(),
             name: new.video.name.clone(),
             owner: new.video.owner.clone(),

@@ -7,6 +7,7 @@ use domain::{
     VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
+use serde::{Serialize, de::IgnoredAny};
 use std::collections::HashMap;
 
 /// The name of the switch's document.
@@ -87,11 +88,19 @@ impl Storage {
 
     /// Sets the switch.
     pub async fn set_dispatching(&self, switch: &Dispatching) -> Result<(), Error> {
+        self.put(DISPATCHING, switch).await
+    }
+
+    /// Writes a document, whatever it was before.
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        value: &(impl Serialize + Sync),
+    ) -> Result<(), Error> {
         loop {
-            let found: Option<(i64, Dispatching)> =
-                on!(self, store => store.control(DISPATCHING).await)?;
+            let found: Option<(i64, IgnoredAny)> = on!(self, store => store.control(name).await)?;
             let version = found.map(|(version, _)| version);
-            if on!(self, store => store.put_control(DISPATCHING, version, true, switch).await)? {
+            if on!(self, store => store.put_control(name, version, true, value).await)? {
                 return Ok(());
             }
         }

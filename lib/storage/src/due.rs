@@ -1,9 +1,14 @@
 //! Who waits for a slot: of each owner the first few, so that no owner hides another.
 
-use crate::{Error, Storage};
-use domain::{BatchId, Conversion, Lane};
+use crate::{Error, Storage, Work};
+use domain::{BatchId, Capacity, Conversion, ConversionId, Crowd, Lane, Waiting};
 use jiff::Timestamp;
 use std::collections::HashSet;
+
+/// The name of the document with what the dispatcher lets know.
+const CAPACITY: &str = "capacity";
+/// More than can run at once.
+const MOST_RUNNING: u32 = 10_000;
 
 /// How much is wanted of those that wait.
 #[derive(Clone, Copy, Debug)]
@@ -47,5 +52,36 @@ impl Storage {
             }
         }
         Ok(due)
+    }
+
+    /// Everything that waits or runs, and how fast it goes. Its cost grows with what waits.
+    pub async fn crowd(&self, now: Timestamp) -> Result<Crowd, Error> {
+        let capacity = async { on!(self, store => store.control(CAPACITY).await) };
+        let shares = async { on!(self, store => store.shares().await) };
+        let running = self.work(Work::Running, MOST_RUNNING);
+        let since = ConversionId::lowest_at(now - Crowd::LATE);
+        let arrivals = async { on!(self, store => store.arrivals(since).await) };
+        let (capacity, shares, running, arrivals) =
+            tokio::try_join!(capacity, shares, running, arrivals)?;
+        let capacity = capacity.map(|(_, capacity)| capacity).unwrap_or_default();
+        let mut crowd = Crowd { capacity, shares, running: Vec::new(), arrivals };
+        running.iter().for_each(|record| crowd.add_running(record, now));
+        Ok(crowd)
+    }
+
+    /// Those of its owner that are in the lane of a waiting conversion and come before it.
+    pub async fn ahead_of(&self, record: &Conversion) -> Result<Waiting, Error> {
+        on!(self, store => store.ahead_of(record).await)
+    }
+
+    /// What the dispatcher lets know, as it was said last.
+    pub async fn capacity(&self) -> Result<Option<Capacity>, Error> {
+        let found = on!(self, store => store.control(CAPACITY).await)?;
+        Ok(found.map(|(_, capacity): (i64, _)| capacity))
+    }
+
+    /// Lets it be known, in place of what was said before.
+    pub async fn set_capacity(&self, capacity: &Capacity) -> Result<(), Error> {
+        self.put(CAPACITY, capacity).await
     }
 }

@@ -95,7 +95,10 @@ impl Mongo {
                 expiring.clone(),
                 plain(doc! { "mp3": 1 }),
                 plain(doc! { "state": 1, "lane": 1, "created_at": 1, "_id": 1 }),
-                plain(doc! { "state": 1, "lane": 1, "owner": 1, "created_at": 1, "_id": 1 }),
+                plain(doc! {
+                    "state": 1, "lane": 1, "owner": 1, "created_at": 1, "_id": 1,
+                    "body.video_bytes": 1,
+                }),
                 some(doc! { "batch": 1, "state": 1 }, false, of_batches),
                 plain(doc! { "state": 1, "not_before": 1 }),
                 outbox("announced"),

@@ -5,12 +5,12 @@ use crate::{decide::Limits, samples};
 use domain::{ConversionId, VideoId};
 use jiff::Timestamp;
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
 }
 
 /// One of `owner`'s that waits since `second`.
-fn waits(owner: &str, second: i64) -> Conversion {
+pub(super) fn waits(owner: &str, second: i64) -> Conversion {
     let video = samples::video(VideoId::generate(), at(second));
     let record = samples::conversion(ConversionId::generate(), &video, at(second));
     Conversion { owner: owner.parse().unwrap(), ..record }
@@ -38,22 +38,15 @@ impl Cluster {
     fn fill(&mut self, now: i64) -> Vec<String> {
         let known = Known {
             now: at(now),
-            answering_since: Timestamp::MIN,
             limits: Limits {
                 jobs: self.jobs,
                 per_user: self.per_user,
                 pending: SignedDuration::from_secs(60),
             },
-            absent_is_dead: false,
-            jobs: Vec::new(),
-            paused: false,
-            paused_batches: HashSet::new(),
             due: self.waiting.clone(),
             turns: self.turns.clone(),
             running: self.running.clone(),
-            others: Vec::new(),
-            unannounced: Vec::new(),
-            unpublished: Vec::new(),
+            ..Known::nothing()
         };
         let mut plan = Plan::default();
         choose(&known, &mut plan);

@@ -1,6 +1,10 @@
 //! The Job of one attempt, as a pure function of the record and the configuration.
 
-use super::{super::job_name, template::JobTemplate};
+use super::{
+    super::job_name,
+    needs::{Bounds, Needs},
+    template::JobTemplate,
+};
 use domain::Conversion;
 use k8s_openapi::{
     api::{
@@ -42,12 +46,10 @@ pub struct JobConfig {
     pub storage_url: String,
     /// Name of a Secret in the Jobs' namespace with the key `STORAGE_URL`.
     pub storage_secret: Option<String>,
-    /// Memory limit in MiB; an attempt after one that ran out gets twice as much.
-    pub memory_mib: u32,
-    /// CPU limit in thousandths of a core.
-    pub cpu_millis: u32,
-    /// Seconds that an attempt may run.
-    pub run_limit_seconds: u64,
+    /// What an attempt may be given.
+    pub bounds: Bounds,
+    /// Where Kueue is to admit Jobs: its local queue.
+    pub kueue_queue: Option<String>,
     /// Seconds that a Job may wait for a node and its image.
     pub pending_limit_seconds: u64,
     /// Seconds that a finished Job stays to be looked at.
@@ -56,15 +58,39 @@ pub struct JobConfig {
 
 /// Beyond waiting and running, for starting and committing.
 const MARGIN_SECONDS: u64 = 60;
-/// Of the node's disk: a converter keeps nothing there but its log.
-const DISK: &str = "64Mi";
 /// No privileges are needed; the image has no such user either.
 const USER: i64 = 10001;
 
-/// Builds the Job of the record's attempt.
-pub(super) fn build(config: &JobConfig, record: &Conversion) -> Job {
-    let deadline = config.pending_limit_seconds + config.run_limit_seconds + MARGIN_SECONDS;
-    let spec = JobSpec {
+/// The label by which Kueue knows what it is to admit.
+const KUEUE: &str = "kueue.x-k8s.io/queue-name";
+
+/// Builds the Job of the record's attempt, which is expected to take so many seconds.
+pub(super) fn build(config: &JobConfig, record: &Conversion, expected: Option<f64>) -> Job {
+    // What is expected changes, and with it what the attempt is given; whose Job it is does not.
+    let same = spec(config, record, config.bounds.needs(record, None));
+    let mut annotations = annotations(record);
+    annotations
+        .insert(SPEC_HASH.to_owned(), hash_of(&serde_json::to_string(&same).unwrap_or_default()));
+    let mut labels = labels(record);
+    labels.extend(config.kueue_queue.iter().map(|queue| (KUEUE.to_owned(), queue.clone())));
+    Job {
+        metadata: ObjectMeta {
+            name: Some(job_name(record.id, record.attempt)),
+            namespace: Some(config.namespace.clone()),
+            labels: Some(labels),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        spec: Some(spec(config, record, config.bounds.needs(record, expected))),
+        status: None,
+    }
+}
+
+fn spec(config: &JobConfig, record: &Conversion, needs: Needs) -> JobSpec {
+    let deadline = config.pending_limit_seconds + needs.run_limit_seconds + MARGIN_SECONDS;
+    JobSpec {
+        // Kueue lets it begin.
+        suspend: config.kueue_queue.is_some().then_some(true),
         // Attempts are the dispatcher's: their number lives in the record.
         backoff_limit: Some(0),
         // Counts waiting too.
@@ -76,23 +102,9 @@ pub(super) fn build(config: &JobConfig, record: &Conversion) -> Job {
                 annotations: Some(annotations(record)),
                 ..ObjectMeta::default()
             }),
-            spec: Some(pod(config, record)),
+            spec: Some(pod(config, record, needs)),
         }),
         ..JobSpec::default()
-    };
-    let mut annotations = annotations(record);
-    annotations
-        .insert(SPEC_HASH.to_owned(), hash_of(&serde_json::to_string(&spec).unwrap_or_default()));
-    Job {
-        metadata: ObjectMeta {
-            name: Some(job_name(record.id, record.attempt)),
-            namespace: Some(config.namespace.clone()),
-            labels: Some(labels(record)),
-            annotations: Some(annotations),
-            ..ObjectMeta::default()
-        },
-        spec: Some(spec),
-        status: None,
     }
 }
 
@@ -152,7 +164,7 @@ fn hash_of(text: &str) -> String {
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn pod(config: &JobConfig, record: &Conversion) -> PodSpec {
+fn pod(config: &JobConfig, record: &Conversion, needs: Needs) -> PodSpec {
     PodSpec {
         restart_policy: Some("Never".to_owned()),
         automount_service_account_token: Some(false),
@@ -169,7 +181,7 @@ fn pod(config: &JobConfig, record: &Conversion) -> PodSpec {
             }),
             ..PodSecurityContext::default()
         }),
-        containers: vec![container(config, record)],
+        containers: vec![container(config, record, needs)],
         volumes: Some(vec![Volume {
             name: "tmp".to_owned(),
             empty_dir: Some(EmptyDirVolumeSource {
@@ -182,14 +194,14 @@ fn pod(config: &JobConfig, record: &Conversion) -> PodSpec {
     }
 }
 
-fn container(config: &JobConfig, record: &Conversion) -> Container {
+fn container(config: &JobConfig, record: &Conversion, needs: Needs) -> Container {
     Container {
         name: "converter-job".to_owned(),
         image: Some(config.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         args: Some(vec!["attempt".to_owned()]),
-        env: Some(environment(config, record)),
-        resources: Some(resources(config, record)),
+        env: Some(environment(config, record, needs)),
+        resources: Some(resources(needs)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -207,7 +219,7 @@ fn container(config: &JobConfig, record: &Conversion) -> Container {
     }
 }
 
-fn environment(config: &JobConfig, record: &Conversion) -> Vec<EnvVar> {
+fn environment(config: &JobConfig, record: &Conversion, needs: Needs) -> Vec<EnvVar> {
     let plain = |name: &str, value: String| EnvVar {
         name: name.to_owned(),
         value: Some(value),
@@ -232,24 +244,25 @@ fn environment(config: &JobConfig, record: &Conversion) -> Vec<EnvVar> {
         storage,
         plain("CONVERSION_ID", record.id.to_string()),
         plain("ATTEMPT", record.attempt.to_string()),
-        plain("RUN_LIMIT_SECONDS", config.run_limit_seconds.to_string()),
+        plain("RUN_LIMIT_SECONDS", needs.run_limit_seconds.to_string()),
         plain("LOG_FORMAT", "json".to_owned()),
     ]
 }
 
-fn resources(config: &JobConfig, record: &Conversion) -> ResourceRequirements {
-    let memory = config.memory_mib * if record.out_of_memory { 2 } else { 1 };
-    let amounts = |cpu: u32, memory: u32| -> BTreeMap<String, Quantity> {
-        [("cpu", format!("{cpu}m")), ("memory", format!("{memory}Mi"))]
-            .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
-            .into_iter()
-            .chain([("ephemeral-storage".to_owned(), Quantity(DISK.to_owned()))])
-            .collect()
+fn resources(needs: Needs) -> ResourceRequirements {
+    let amounts = |cpu: u32| -> BTreeMap<String, Quantity> {
+        [
+            ("cpu", format!("{cpu}m")),
+            ("memory", format!("{}Mi", needs.memory_mib)),
+            ("ephemeral-storage", format!("{}Mi", needs.disk_mib)),
+        ]
+        .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
+        .into()
     };
     ResourceRequirements {
         // A conversion takes all the processor time it is given; it asks for a tenth to be placed.
-        requests: Some(amounts((config.cpu_millis / 10).max(1), memory)),
-        limits: Some(amounts(config.cpu_millis, memory)),
+        requests: Some(amounts((needs.cpu_millis / 10).max(1))),
+        limits: Some(amounts(needs.cpu_millis)),
         claims: None,
     }
 }

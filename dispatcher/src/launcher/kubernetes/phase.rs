@@ -22,9 +22,15 @@ pub(super) fn job(job: &KubeJob, pods: &[Arc<Pod>]) -> Option<Job> {
         name,
         conversion: conversion.parse().ok()?,
         attempt: attempt.parse().ok()?,
-        created_at: job.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0),
+        created_at: begun_at(job).unwrap_or(Timestamp::MIN),
         phase: phase(job, &own),
     })
+}
+
+/// Since when it might have pods: for one that was held back that is later than its creation.
+fn begun_at(job: &KubeJob) -> Option<Timestamp> {
+    let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+    started.or(job.metadata.creation_timestamp.as_ref()).map(|at| at.0)
 }
 
 /// By owner: a pod that only carries our labels is not the Job's.
@@ -39,6 +45,9 @@ fn phase(job: &KubeJob, pods: &[&Pod]) -> Phase {
     }
     if let Some(failed) = condition(job, "Failed") {
         return Phase::Failed(cause(failed, pods));
+    }
+    if condition(job, "Suspended").is_some() {
+        return Phase::Suspended;
     }
     let started = pods.iter().any(|pod| pod_phase(pod) != "Pending");
     if started { Phase::Running } else { Phase::Waiting(pods.iter().find_map(|pod| waiting(pod))) }

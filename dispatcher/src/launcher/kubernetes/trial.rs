@@ -29,5 +29,5 @@ pub(super) fn job(config: &JobConfig) -> Option<Job> {
         idempotency: None,
         mp3_kept_for: None,
     };
-    Some(build(config, &Conversion::new(ConversionId::generate(), new, now)))
+    Some(build(config, &Conversion::new(ConversionId::generate(), new, now), None))
 }

@@ -13,6 +13,9 @@ const BACK_OFF: SignedDuration = SignedDuration::from_secs(1);
 /// Wait before a job that never started is tried again.
 const NEVER_STARTED_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
+/// Why an attempt that is held back waits.
+const HELD: &str = "held back until the cluster has room";
+
 /// The changes that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -21,6 +24,11 @@ pub enum Change {
     /// The dispatcher gives it its next attempt, which has this number.
     Dispatch {
         /// One more than the record's.
+        attempt: u32,
+    },
+    /// The cluster holds this attempt back until it has room.
+    Held {
+        /// Which.
         attempt: u32,
     },
     /// A process of this attempt starts to work.
@@ -122,11 +130,19 @@ impl Conversion {
                 }
                 next.dispatch(now);
             }
+            Change::Held { attempt } => {
+                self.must_be(State::Running)?;
+                if self.attempt != *attempt || self.is_claimed() {
+                    return Err(Refused::Superseded);
+                }
+                next.waiting = Some(HELD.to_owned());
+            }
             Change::Claim { attempt } => {
                 self.must_be(State::Running)?;
                 if self.attempt != *attempt {
                     return Err(Refused::Superseded);
                 }
+                next.waiting = None;
                 next.claim += 1;
                 next.claimed_attempt = self.attempt;
                 next.alive_at = Some(now);

@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{BigInt, Integer, Text},
 };
 use diesel_async::RunQueryDsl;
-use domain::{Conversion, UserName};
+use domain::{Conversion, ConversionId, Lane, Share, UserName, Waiting};
 use jiff::Timestamp;
 
 /// `?1` is the lane, `?2` a JSON array of the batches that are left out.
@@ -19,6 +19,39 @@ struct Row {
     #[diesel(sql_type = Text)]
     body: String,
 }
+
+/// What waits, of whom and where it was asked for.
+#[derive(QueryableByName)]
+struct Sum {
+    #[diesel(sql_type = Integer)]
+    lane: i32,
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+    #[diesel(sql_type = BigInt)]
+    bytes: i64,
+    #[diesel(sql_type = BigInt)]
+    oldest: i64,
+}
+
+impl Sum {
+    fn waiting(&self) -> Waiting {
+        Waiting { count: self.count.unsigned_abs(), bytes: self.bytes.unsigned_abs() }
+    }
+
+    fn share(&self) -> Option<Share> {
+        Some(Share {
+            owner: self.owner.parse().ok()?,
+            lane: Lane::ALL.into_iter().find(|it| it.number() == self.lane)?,
+            waiting: self.waiting(),
+            oldest: Timestamp::from_millisecond(self.oldest).ok()?,
+        })
+    }
+}
+
+const SUMS: &str = "SELECT lane, owner, COUNT(*) AS count, SUM(video_bytes) AS bytes, \
+    MIN(created_at) AS oldest FROM conversions WHERE state = 'queued'";
 
 fn parsed(rows: Vec<Row>) -> Result<Vec<Conversion>, Error> {
     parse_all(rows.into_iter().map(|row| row.body).collect())
@@ -73,5 +106,40 @@ impl Embedded {
             .bind::<BigInt, _>(now.as_millisecond())
             .bind::<BigInt, _>(i64::from(limit));
         parsed(query.load(&mut self.connection().await?).await?)
+    }
+
+    pub(crate) async fn shares(&self) -> Result<Vec<Share>, Error> {
+        let query = sql_query(format!("{SUMS} GROUP BY lane, owner"));
+        let sums: Vec<Sum> = query.load(&mut self.connection().await?).await?;
+        Ok(sums.iter().filter_map(Sum::share).collect())
+    }
+
+    /// What was uploaded since, by owner.
+    pub(crate) async fn arrivals(
+        &self,
+        since: ConversionId,
+    ) -> Result<Vec<(UserName, Waiting)>, Error> {
+        let query = sql_query(
+            "SELECT lane, owner, COUNT(*) AS count, SUM(video_bytes) AS bytes, MIN(created_at) AS oldest
+            FROM conversions WHERE id >= ?1 AND +lane = ?2 GROUP BY +owner",
+        );
+        let query =
+            query.bind::<Text, _>(since.to_string()).bind::<Integer, _>(Lane::Interactive.number());
+        let sums: Vec<Sum> = query.load(&mut self.connection().await?).await?;
+        Ok(sums.iter().filter_map(|sum| Some((sum.owner.parse().ok()?, sum.waiting()))).collect())
+    }
+
+    pub(crate) async fn ahead_of(&self, record: &Conversion) -> Result<Waiting, Error> {
+        let query = sql_query(format!(
+            "{SUMS} AND lane = ?1 AND owner = ?2 AND (created_at, id) < (?3, ?4) \
+            GROUP BY lane, owner"
+        ));
+        let query = query
+            .bind::<Integer, _>(record.lane().number())
+            .bind::<Text, _>(record.owner.as_str())
+            .bind::<BigInt, _>(record.created_at.as_millisecond())
+            .bind::<Text, _>(record.id.to_string());
+        let sums: Vec<Sum> = query.load(&mut self.connection().await?).await?;
+        Ok(sums.as_slice().first().map_or_else(Waiting::default, Sum::waiting))
     }
 }
