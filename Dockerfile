@@ -42,62 +42,42 @@ RUN images/root gateway gateway && \
 FROM scratch AS image
 ENV PATH=/usr/local/bin
 USER 10001:10001
+ARG VERSION
+ARG REVISION
+ARG SOURCE
+LABEL org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.source="${SOURCE}"
 
 FROM image AS gateway
 COPY --from=build /images/gateway/ /
 ENV GATEWAY_LISTEN=0.0.0.0:8080
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/gateway"]
-ARG VERSION
-ARG REVISION
-ARG SOURCE
 LABEL org.opencontainers.image.title="gateway" \
-    org.opencontainers.image.description="Audio converter: HTTP in and out" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.source="${SOURCE}"
+    org.opencontainers.image.description="Audio converter: HTTP in and out"
 
 FROM image AS auth
 COPY --from=build /images/auth/ /
 ENV AUTH_LISTEN=0.0.0.0:5000
 EXPOSE 5000
 ENTRYPOINT ["/usr/local/bin/auth"]
-ARG VERSION
-ARG REVISION
-ARG SOURCE
 LABEL org.opencontainers.image.title="auth" \
-    org.opencontainers.image.description="Audio converter: accounts, passwords and tokens" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.source="${SOURCE}"
+    org.opencontainers.image.description="Audio converter: accounts, passwords and tokens"
 
 FROM image AS dispatcher
 COPY --from=build /images/dispatcher/ /
 ENTRYPOINT ["/usr/local/bin/dispatcher"]
-ARG VERSION
-ARG REVISION
-ARG SOURCE
 LABEL org.opencontainers.image.title="dispatcher" \
-    org.opencontainers.image.description="Audio converter: from a queued conversion to its Job and its event" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.source="${SOURCE}"
+    org.opencontainers.image.description="Audio converter: from a queued conversion to its Job and its event"
 
 FROM image AS converter-job
 COPY --from=build /images/converter-job/ /
 ENTRYPOINT ["/usr/local/bin/converter-job"]
-ARG VERSION
-ARG REVISION
-ARG SOURCE
 LABEL org.opencontainers.image.title="converter-job" \
     org.opencontainers.image.description="Audio converter: one video in, one MP3 out, exit" \
-    org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later AND LGPL-2.0-or-later" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.source="${SOURCE}"
+    org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later AND LGPL-2.0-or-later"
 
 # The whole system in one process, over files in /data.
 FROM image AS audio-converter
@@ -107,12 +87,6 @@ VOLUME /data
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/audio-converter"]
 CMD ["serve", "--listen", "0.0.0.0:8080", "--data", "/data"]
-ARG VERSION
-ARG REVISION
-ARG SOURCE
 LABEL org.opencontainers.image.title="audio-converter" \
     org.opencontainers.image.description="Audio converter: the whole system in one process" \
-    org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later AND LGPL-2.0-or-later" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.source="${SOURCE}"
+    org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later AND LGPL-2.0-or-later"

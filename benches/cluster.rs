@@ -8,6 +8,7 @@ mod backlog;
 mod bare;
 mod burst;
 mod dispatch;
+mod first_byte;
 mod gridfs;
 mod kills;
 mod mountain;
@@ -21,6 +22,7 @@ use place::Place;
 /// Each is `make bench ONLY=name`; `ONLY=cluster` is all of them.
 pub(crate) const ALL: &[(&str, Measurement)] = &[
     ("cluster-dispatch", || within(async |place| dispatch::measure(place).await)),
+    ("cluster-first-byte", || within(async |place| first_byte::measure(place).await)),
     ("cluster-burst", || within(async |place| burst::measure(place).await)),
     ("cluster-backlog", || within(async |place| backlog::measure(place).await)),
     ("cluster-mountain", || within(async |place| mountain::measure(place).await)),

@@ -14,6 +14,7 @@ use crate::{
     work::{self, Order, Sink, Source, Verdict},
 };
 use domain::{Change, Conversion, Failure, PendingKind, Reason};
+use secrecy::ExposeSecret;
 use std::{
     cell::Cell,
     future::Future,
@@ -36,7 +37,7 @@ pub(crate) async fn run(config: &Config, stop: CancellationToken) -> Ending {
         end_with_stdin(stop.clone());
     }
     let claimed = async {
-        let storage = answered(Storage::open(&config.storage_url)).await?;
+        let storage = answered(Storage::open(config.storage_url.expose_secret())).await?;
         let change = Change::Claim { attempt: config.attempt };
         match timeout(ANSWER, storage.change(config.conversion, &change)).await {
             Ok(Ok(record)) => {

@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `STORAGE_URL` | where video, record and MP3 lie |
+//! | `STORAGE_URL` | where video, record and MP3 lie; may stand in a file that `STORAGE_URL_FILE` names |
 //! | `CONVERSION_ID`, `ATTEMPT` | which attempt this is |
 //! | `RUN_LIMIT_SECONDS` | how long it may take; 3600 |
 //! | `EXIT_WITH_STDIN` | `true` in a child, whose parent tells its end by closing the pipe |
@@ -14,12 +14,13 @@ use process::{
     LogFormat,
     config::{Faults, Settings},
 };
+use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
 /// What an attempt is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) storage_url: String,
+    pub(crate) storage_url: SecretString,
     pub(crate) conversion: ConversionId,
     pub(crate) attempt: u32,
     pub(crate) run_limit: Duration,
@@ -55,7 +56,7 @@ impl Config {
         // Read here too, so that a fault in it is told with the others.
         settings.optional::<LogFormat>("LOG_FORMAT");
         let storage_url =
-            settings.required("STORAGE_URL", "mongodb://host/database or file:/folder");
+            settings.required_secret("STORAGE_URL", "mongodb://host/database or file:/folder");
         let conversion = settings.required("CONVERSION_ID", "the id of a conversion");
         let attempt = settings.required("ATTEMPT", "a number from 1 on");
         let run_limit = Duration::from_secs(settings.or("RUN_LIMIT_SECONDS", 3600));
@@ -74,6 +75,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret;
 
     #[test]
     fn every_fault_is_told_at_once() {
@@ -88,5 +90,20 @@ mod tests {
         {
             assert!(faults.contains(name), "{faults}");
         }
+    }
+
+    #[test]
+    fn the_storages_address_may_stand_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "file:/data\n").unwrap();
+        let path = file.path().display().to_string();
+        let settings = Settings::from_lookup(move |name| match name {
+            "STORAGE_URL_FILE" => Some(path.clone()),
+            "CONVERSION_ID" => Some(ConversionId::generate().to_string()),
+            "ATTEMPT" => Some("1".to_owned()),
+            _ => None,
+        });
+        let config = Config::from_settings(settings).unwrap();
+        assert_eq!(config.storage_url.expose_secret(), "file:/data");
     }
 }
