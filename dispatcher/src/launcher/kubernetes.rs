@@ -64,7 +64,7 @@ impl Kubernetes {
     /// Connects (in a pod, or by KUBECONFIG), asks whether Jobs as ours may be created, and waits until
     /// Jobs and pods have been listed once.
     pub async fn open(config: JobConfig, token: &CancellationToken) -> Result<Self, Error> {
-        let client = Client::try_default().await.map_err(unavailable)?;
+        let client = connect().await?;
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
         try_jobs(&api, &config).await?;
         let changed = Arc::new(Notify::new());
@@ -143,6 +143,11 @@ impl Kubernetes {
     }
 }
 
+/// In a pod, or by KUBECONFIG.
+async fn connect() -> Result<Client, Error> {
+    Client::try_default().await.map_err(|error| Error::NoCluster(reason(&error)))
+}
+
 /// Has the API server judge a Job as ours, more than once: rights and policies that were applied with the
 /// dispatcher take a moment.
 async fn try_jobs(api: &Api<KubeJob>, config: &JobConfig) -> Result<(), Error> {
@@ -181,8 +186,12 @@ async fn answered<T>(verb: &'static str, request: impl Future<Output = T>) -> Re
 }
 
 fn unavailable(error: impl std::error::Error) -> Error {
+    Error::Unavailable(reason(&error))
+}
+
+fn reason(error: &impl std::error::Error) -> String {
     let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-    Error::Unavailable(format!("{error}{cause}"))
+    format!("{error}{cause}")
 }
 
 /// What nobody here reads is most of an object, and would stay in memory until its TTL.

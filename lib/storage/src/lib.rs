@@ -51,6 +51,13 @@ pub enum Error {
     Address(String),
 }
 
+impl Error {
+    /// Whether waiting may mend it.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full)
+    }
+}
+
 /// Why a conversion was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {

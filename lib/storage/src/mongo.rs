@@ -42,8 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Mongo {
     pub(crate) async fn open(url: &str) -> Result<Self, Error> {
-        let mut options =
-            ClientOptions::parse(url).await.map_err(|error| Error::Address(error.to_string()))?;
+        let mut options = ClientOptions::parse(url).await.map_err(|error| match *error.kind {
+            // Of `mongodb+srv://`, whose servers a name server tells.
+            ErrorKind::DnsResolve { .. } => Error::Unavailable(error.to_string()),
+            _ => Error::Address(error.to_string()),
+        })?;
         let Some(name) = options.default_database.clone() else {
             return Err(Error::Address("the mongodb:// address must name a database".to_owned()));
         };

@@ -45,6 +45,11 @@ impl Service {
         self.process.exit_code()
     }
 
+    /// See [`Process`].
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
     pub(super) fn must_run(&mut self) -> Result {
         self.process.must_run()
     }
