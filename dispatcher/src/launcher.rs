@@ -4,7 +4,7 @@ mod child;
 mod kubernetes;
 
 pub use child::{ChildConfig, Children};
-pub use kubernetes::{JobConfig, JobTemplate, Kubernetes};
+pub use kubernetes::{JobConfig, JobTemplate, Kubernetes, examine};
 
 use domain::{Cause, Conversion, ConversionId};
 use jiff::Timestamp;

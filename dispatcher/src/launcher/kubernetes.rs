@@ -5,11 +5,13 @@
 
 mod backoff;
 mod event;
+mod examine;
 mod job;
 mod phase;
 mod template;
 mod trial;
 
+pub use examine::examine;
 pub use job::JobConfig;
 pub use template::JobTemplate;
 

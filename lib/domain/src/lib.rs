@@ -6,6 +6,7 @@
 mod batch;
 mod conversion;
 mod dispatching;
+mod finding;
 mod id;
 mod options;
 mod outcome;
@@ -25,6 +26,7 @@ pub use conversion::{
     State,
 };
 pub use dispatching::Dispatching;
+pub use finding::{Condition, Finding};
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};
 pub use options::{
     BadOption, BitRate, Channels, Coding, Dbtp, Decibels, Goal, Language, Loudness, Lufs, Moment,

@@ -9,10 +9,12 @@ mod beside;
 mod blob;
 mod columns;
 mod embedded;
+mod examine;
 mod mongo;
 
 pub use beside::Beside;
 pub use blob::{Blob, BlobReader, BlobWriter, PATCHABLE};
+pub use examine::examine;
 
 use domain::{
     Applied, Change, Conversion, ConversionId, FileName, Idempotency, Mp3Id, Pending, PendingKind,
