@@ -7,7 +7,7 @@ use crate::{
     convert,
     error::Error,
     manual,
-    operations::{batch, dispatching, import, letters, reprocess},
+    operations::{batch, dispatching, doctor, import, letters, reprocess},
     serve,
     terminal::Terminal,
     trial,
@@ -131,6 +131,9 @@ enum Command {
     /// Takes over accounts and videos of the system that this one replaces, for operators.
     #[command(subcommand, after_long_help = IMPORTS)]
     Import(import::Command),
+    /// Looks at all that a running system needs, and says what to do about what is wrong, for operators.
+    #[command(after_long_help = doctor::HELP)]
+    Doctor(doctor::Arguments),
     /// Runs the whole system in this process.
     Serve(serve::Arguments),
     /// Shows the whole system at work on one video: starts it, converts over REST, ends it.
@@ -172,8 +175,12 @@ const WORKERS: usize = 2;
 /// Runs the command to its end.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let config = Config::from_env()?;
-    let serves = matches!(arguments.command, Command::Serve(_));
-    let quiet = if serves { "info" } else { "warn" };
+    let quiet = match arguments.command {
+        Command::Serve(_) => "info",
+        // What it finds is its result.
+        Command::Doctor(_) => "off",
+        _ => "warn",
+    };
     process::init(config.log.as_deref().unwrap_or(quiet), LogFormat::Text);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -215,6 +222,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Error> {
         Command::Dispatching(command) => ended(&context, dispatching::run(command, &context)).await,
         Command::DeadLetters(command) => ended(&context, letters::run(&command, &context)).await,
         Command::Import(command) => ended(&context, import::run(&command, &context)).await,
+        Command::Doctor(arguments) => ended(&context, doctor::run(&arguments, &context)).await,
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man => manual::man(),
     }

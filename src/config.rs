@@ -8,7 +8,8 @@
 //! | `XDG_CONFIG_HOME`, else `HOME` | where `audio-converter/logins.json` lies; `HOME/.config` |
 //! | `CONVERTER_JOB` | the `converter-job` program, where it does not lie beside this one |
 //! | `IMPORT_ACCOUNTS_URL` | for `import accounts`: the original's MySQL database, as `mysql://user:password@host/auth`; also `_FILE`. Ours is in auth's `AUTH_DATABASE_URL` |
-//! | `STORAGE_URL`, `QUEUE_URL` | for `import videos`: MongoDB and RabbitMQ; also `_FILE` |
+//! | `STORAGE_URL`, `QUEUE_URL` | for `import videos`, and for `doctor` with all else that a dispatcher reads: MongoDB and RabbitMQ; also `_FILE` |
+//! | `AUTH_DATABASE_URL` | for `doctor` on a cluster, where it is to look at the accounts too; also `_FILE` |
 //! | `LOG` | what is logged to standard error, as in `info,dispatcher=debug` |
 
 use process::config::{Faults, Settings};
@@ -115,6 +116,30 @@ impl ImportOfVideos {
         let storage = needed(&mut settings, "STORAGE_URL", "mongodb://host/database");
         let queue = needed(&mut settings, "QUEUE_URL", "amqp://user:password@host/%2f");
         settings.finish(storage.zip(queue).map(|(storage, queue)| Self { storage, queue }))
+    }
+}
+
+/// A cluster, as its dispatcher is told of it.
+pub(crate) struct Cluster {
+    /// The dispatcher's settings.
+    pub(crate) dispatcher: dispatcher::Config,
+    /// The accounts, where they are said to be looked at.
+    pub(crate) accounts: Option<auth::DatabaseUrl>,
+}
+
+impl Cluster {
+    /// None where no MongoDB is named.
+    pub(crate) fn from_env() -> Result<Option<Self>, Faults> {
+        let mut settings = Settings::from_env();
+        let storage = settings.secret("STORAGE_URL");
+        let accounts = settings.secret("AUTH_DATABASE_URL").is_some();
+        settings.finish(Some(()))?;
+        if !storage.is_some_and(|url| url.expose_secret().starts_with("mongodb")) {
+            return Ok(None);
+        }
+        let accounts = accounts.then(auth::Config::from_env).transpose()?;
+        let accounts = accounts.map(|config| config.database);
+        Ok(Some(Self { dispatcher: dispatcher::Config::from_env()?, accounts }))
     }
 }
 

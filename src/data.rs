@@ -1,9 +1,11 @@
 //! The data folder of one server: nobody else may read it, and only one process serves it.
 
 use crate::error::Error;
+use domain::Finding;
+use rustix::fs::{Access, access};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
@@ -33,9 +35,7 @@ impl Data {
                 folder.display()
             ))
         };
-        let foreign = !folder.join(LOCK).exists()
-            && fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-        if foreign {
+        if is_foreign(folder) {
             // Its mode is about to change: `--data /tmp` must not lock everybody out.
             return Err(Error::Usage(format!(
                 "{} holds other files. --data takes an empty folder, or \
@@ -54,6 +54,48 @@ impl Data {
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+/// What there is to say of a folder for data, which is left as it is.
+pub(crate) fn examine(folder: &Path) -> Finding {
+    let (what, shown) = ("data folder", folder.display());
+    if is_foreign(folder) {
+        let fix = "take an empty folder, or a new one: `serve --data FOLDER`";
+        return Finding::fail(what, format!("{shown} holds other files"), fix);
+    }
+    match look(folder) {
+        Ok(said) => Finding::ok(what, format!("{shown} {said}")),
+        Err(cause) => {
+            let fix = format!(
+                "give it to the account that serves: `chown -R ACCOUNT {shown}` and `chmod u+rwx {shown}`; \
+                 `--data FOLDER` names another"
+            );
+            Finding::fail(what, format!("{shown} cannot be used: {cause}"), fix)
+        }
+    }
+}
+
+fn look(folder: &Path) -> io::Result<String> {
+    if !folder.exists() {
+        let above = folder.ancestors().skip(1).find(|place| place.exists());
+        access(above.unwrap_or(Path::new(".")), Access::WRITE_OK | Access::EXEC_OK)?;
+        return Ok("is not there yet; `serve` makes it".to_owned());
+    }
+    // A file without a name, gone at once.
+    tempfile::tempfile_in(folder)?;
+    let Ok(lock) = File::open(folder.join(LOCK)) else {
+        return Ok("is empty".to_owned());
+    };
+    Ok(match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => format!("is there; process {} serves it", holder(folder)),
+        _ => "is there; nobody serves it now".to_owned(),
+    })
+}
+
+/// Whether there is something in it, and not by us.
+fn is_foreign(folder: &Path) -> bool {
+    !folder.join(LOCK).exists()
+        && fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
 }
 
 /// The lock, or none when another process has it. It is the kernel's: a killed server frees it.
@@ -80,14 +122,17 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
 }
 
 fn taken(folder: &Path) -> Error {
-    let mut process = String::new();
-    let read = File::open(folder.join(LOCK)).and_then(|mut file| file.read_to_string(&mut process));
-    let process = read.map_or("?", |_| process.trim());
-    let folder = folder.display();
+    let (process, folder) = (holder(folder), folder.display());
     Error::failed(format!(
         "process {process} serves {folder} already. End it first, or take another folder \
          with --data"
     ))
+}
+
+/// The process that has it.
+fn holder(folder: &Path) -> String {
+    let read = fs::read_to_string(folder.join(LOCK));
+    read.map_or_else(|_| "?".to_owned(), |process| process.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl Embedded {
 }
 
 /// What the settings say of the gateway; where auth answers is not known yet.
-fn gateway(listen: SocketAddr) -> Result<HttpConfig, Error> {
+pub(crate) fn gateway(listen: SocketAddr) -> Result<HttpConfig, Error> {
     let mut settings = of_services();
     let nowhere = "http://127.0.0.1:0".parse().map_err(fault("gateway"))?;
     let http = HttpConfig::read(&mut settings, nowhere);

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail at every step")]
 
+#[path = "command_line/doctor.rs"]
+mod doctor;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{

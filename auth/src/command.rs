@@ -2,7 +2,7 @@
 //! the next signing key.
 
 use anyhow::{Context, Result};
-use auth::{Config, Server, config, parse_role};
+use auth::{Config, Error, Server, config, parse_role};
 use clap::{Parser, Subcommand};
 use domain::{Role, UserName};
 use secrecy::{ExposeSecret, SecretString};
@@ -68,7 +68,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 async fn serve(config: Config) -> Result<()> {
     let shutdown = process::shutdown_on_signal().context("cannot listen to signals")?;
     let admin = process::admin::Admin::open("auth", config.admin_listen, shutdown.clone()).await?;
-    let server = Server::open(config).await?;
+    let open = async || Server::open(config.clone()).await;
+    let Some(server) = admin.patiently(Error::may_pass, open).await? else { return Ok(()) };
     admin.ask(server.probe());
     if let Some(first) = server.first_account() {
         // Plainly and once, whatever the log's filter: nobody can ask for it later.

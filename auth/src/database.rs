@@ -1,8 +1,10 @@
 //! The one place that knows there are two databases. A query is written once, with `on!`, and runs
 //! on whichever is open; only the migrations differ.
 
+mod examine;
 mod mysql;
 
+pub use examine::examine;
 pub(crate) use mysql::original;
 
 use crate::{DatabaseUrl, Error};

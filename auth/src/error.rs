@@ -12,6 +12,9 @@ pub enum Error {
     /// The database is away or refused. Trying again later may help.
     #[error("the database of accounts is not usable: {0}")]
     Database(String),
+    /// The database's address cannot be read. Never holds it, for it may have a password in it.
+    #[error("not an address of a database: it must be mysql://user:password@host:port/database")]
+    Address,
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -37,6 +40,13 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// Whether waiting may mend it.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+}
+
 impl From<diesel::result::Error> for Error {
     fn from(cause: diesel::result::Error) -> Self {
         Self::Database(cause.to_string())
@@ -45,7 +55,10 @@ impl From<diesel::result::Error> for Error {
 
 impl From<diesel::ConnectionError> for Error {
     fn from(cause: diesel::ConnectionError) -> Self {
-        Self::Database(cause.to_string())
+        match cause {
+            diesel::ConnectionError::InvalidConnectionUrl(_) => Self::Address,
+            cause => Self::Database(cause.to_string()),
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod users;
 
 pub use account::{FirstAccount, Imported, add_account, import_accounts, parse_role};
 pub use config::{Config, DatabaseUrl, Registration};
+pub use database::examine;
 pub use error::Error;
 pub use keys::{NextKey, rotate_keys};
 pub use password::BadPassword;

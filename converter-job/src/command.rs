@@ -8,15 +8,20 @@ use crate::{
     local,
 };
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::LazyLock};
 
 /// One video in, one MP3 out, exit.
 #[derive(Debug, Parser)]
-#[command(name = "converter-job", version)]
+#[command(name = "converter-job", version, long_version = VERSION.as_str())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+/// With the FFmpeg that it has found, which may be another than it was built with.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!("{}\nFFmpeg {}", env!("CARGO_PKG_VERSION"), decoder::ffmpeg_version())
+});
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -31,6 +31,8 @@ mod walk;
 mod waveform;
 mod workers;
 
+pub(crate) use libav::version as ffmpeg_version;
+
 use crate::protocol::{Job, Request};
 use confine::Memory;
 use domain::{Exit, Preset, Reason};

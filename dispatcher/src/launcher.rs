@@ -5,7 +5,7 @@ mod kubernetes;
 mod tenure;
 
 pub use child::{ChildConfig, Children};
-pub use kubernetes::{Bounds, JobConfig, JobTemplate, Kubernetes, LeaseConfig};
+pub use kubernetes::{Bounds, JobConfig, JobTemplate, Kubernetes, LeaseConfig, examine};
 pub use tenure::Tenure;
 
 use domain::{Cause, Conversion, ConversionId};
@@ -77,6 +77,9 @@ pub enum Error {
     /// A quota or limit refused it: worth waiting for.
     #[error("refused for now: {0}")]
     Refused(String),
+    /// Nothing says where the cluster is.
+    #[error("no cluster is known: {0}; run in a pod with an account, or name a file in KUBECONFIG")]
+    NoCluster(String),
     /// The API server would take no Job of ours.
     #[error(
         "the API server refuses Jobs as ours: {0}; change what forbids them, or the settings \

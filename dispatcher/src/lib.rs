@@ -34,3 +34,14 @@ pub enum Error {
     #[error(transparent)]
     Launcher(#[from] launcher::Error),
 }
+
+impl Error {
+    /// Whether waiting may mend it.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.may_pass(),
+            Self::Queue(error) => matches!(error, queue::Error::Unavailable(_)),
+            Self::Launcher(error) => matches!(error, launcher::Error::Unavailable(_)),
+        }
+    }
+}

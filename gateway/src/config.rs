@@ -32,7 +32,7 @@ use std::{
 };
 
 /// Everything that the gateway's own process needs to know.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// How it speaks HTTP.
     pub http: HttpConfig,

@@ -1,6 +1,6 @@
 //! The gateway as a process of its own: configuration, log, run, exit code.
 
-use gateway::{Config, Server};
+use gateway::{Config, Server, StartError};
 use process::{admin::Admin, config::Settings};
 use std::process::ExitCode;
 
@@ -27,7 +27,8 @@ async fn main() -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = process::shutdown_on_signal()?;
     let admin = Admin::open("gateway", config.admin_listen, shutdown.clone()).await?;
-    let server = Server::open(config).await?;
+    let open = async || Server::open(config.clone()).await;
+    let Some(server) = admin.patiently(StartError::may_pass, open).await? else { return Ok(()) };
     admin.ask(server.probe());
     server.run(shutdown).await;
     Ok(())

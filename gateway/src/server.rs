@@ -45,6 +45,13 @@ pub enum StartError {
     Client(#[from] reqwest::Error),
 }
 
+impl StartError {
+    /// Whether waiting may mend it.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.may_pass())
+    }
+}
+
 impl Server {
     /// Opens the stores that `config` names, and listens.
     pub async fn open(config: Config) -> Result<Self, StartError> {

@@ -4,6 +4,7 @@ mod bad_input;
 mod batches;
 mod connections;
 mod deaths;
+mod doctor;
 mod faults;
 mod jobs;
 mod operators;
@@ -13,6 +14,7 @@ mod policies;
 mod quotas;
 mod repeats;
 mod standby;
+mod starts;
 mod suite;
 mod uploads;
 
@@ -114,6 +116,8 @@ scenarios! {
     operators::kubectl_tells_whose_job_it_is_and_why_it_failed, only: Some(Which::Cluster);
     operators::services_end_what_they_have_in_hand, only: Some(Which::Cluster);
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
+    doctor::the_doctor_finds_each_fault_and_its_fix, only: Some(Which::Cluster);
+    starts::services_wait_for_what_they_need, only: Some(Which::Cluster), settings: PROXIED;
     policies::a_stolen_dispatcher_token_is_worth_little, only: Some(Which::Cluster);
     policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
     quotas::kueue_admits_the_jobs_of_its_queue, only: Some(Which::Cluster);

@@ -65,6 +65,13 @@ pub(super) fn prepare() -> Result<(), Error> {
     Ok(())
 }
 
+/// Which FFmpeg is loaded, as `5.1.9`.
+pub(crate) fn version() -> &'static str {
+    // SAFETY: a text of the library's own, which ends with a zero and stays where it is.
+    let version = unsafe { CStr::from_ptr(ffi::av_version_info()) };
+    version.to_str().unwrap_or("unknown")
+}
+
 /// Answers libavformat's wish to open something else: nothing else exists.
 unsafe extern "C" fn refuse_open(
     _: *mut ffi::AVFormatContext,

@@ -105,8 +105,8 @@ impl Dispatcher {
                 tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");
                 return Ok(());
             }
-            Err(launcher::Error::Unavailable(cause)) => {
-                return Err(launcher::Error::Unavailable(cause).into());
+            Err(error @ (launcher::Error::Unavailable(_) | launcher::Error::NoCluster(_))) => {
+                return Err(error.into());
             }
             Err(error @ launcher::Error::Foreign(_)) => {
                 tracing::error!(error = %error, "taking the next attempt's name");

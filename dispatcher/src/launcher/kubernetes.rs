@@ -5,6 +5,7 @@
 
 mod backoff;
 mod event;
+mod examine;
 mod job;
 mod lease;
 mod needs;
@@ -12,6 +13,7 @@ mod phase;
 mod template;
 mod trial;
 
+pub use examine::examine;
 pub use job::JobConfig;
 pub use needs::Bounds;
 pub use template::JobTemplate;
@@ -82,7 +84,7 @@ impl Kubernetes {
         lease: LeaseConfig,
         token: &CancellationToken,
     ) -> Result<Self, Error> {
-        let client = Client::try_default().await.map_err(unavailable)?;
+        let client = connect().await?;
         let api: Api<KubeJob> = Api::namespaced(client.clone(), &config.namespace);
         try_jobs(&api, &config).await?;
         let changed = Arc::new(Notify::new());
@@ -179,6 +181,11 @@ impl Kubernetes {
     }
 }
 
+/// In a pod, or by KUBECONFIG.
+async fn connect() -> Result<Client, Error> {
+    Client::try_default().await.map_err(|error| Error::NoCluster(reason(&error)))
+}
+
 /// Has the API server judge a Job as ours, more than once: rights and policies that were applied with the
 /// dispatcher take a moment.
 async fn try_jobs(api: &Api<KubeJob>, config: &JobConfig) -> Result<(), Error> {
@@ -217,8 +224,12 @@ async fn answered<T>(verb: &'static str, request: impl Future<Output = T>) -> Re
 }
 
 fn unavailable(error: impl std::error::Error) -> Error {
+    Error::Unavailable(reason(&error))
+}
+
+fn reason(error: &impl std::error::Error) -> String {
     let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-    Error::Unavailable(format!("{error}{cause}"))
+    format!("{error}{cause}")
 }
 
 /// What nobody here reads is most of an object, and would stay in memory until its TTL.

@@ -6,6 +6,7 @@
 mod batch;
 mod conversion;
 mod dispatching;
+mod finding;
 mod forecast;
 mod id;
 mod options;
@@ -26,6 +27,7 @@ pub use conversion::{
     State,
 };
 pub use dispatching::Dispatching;
+pub use finding::{Condition, Finding};
 pub use forecast::{Capacity, Crowd, Place, Share, Speed, Waiting};
 pub use id::{ConversionId, EventId, Mp3Id, VideoId};
 pub use options::{

@@ -4,6 +4,8 @@
 //! What must hold: `/healthz` asks no other server, so that an outage elsewhere restarts nobody;
 //! nothing is measured by a timer, what needs a query is asked when somebody looks.
 
+mod patience;
+
 use futures::future::{BoxFuture, join_all};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{
@@ -52,6 +54,8 @@ struct State {
     /// None where there is no admin port; nothing is measured then.
     metrics: Option<PrometheusHandle>,
     probes: Mutex<Vec<Arc<dyn Probe>>>,
+    /// Why no probe speaks yet.
+    waiting: Mutex<String>,
     stopping: CancellationToken,
 }
 
@@ -78,8 +82,7 @@ impl Admin {
         stopping: CancellationToken,
     ) -> Result<Self, Error> {
         let Some(address) = address else {
-            let state = State { metrics: None, probes: Mutex::default(), stopping };
-            return Ok(Self { state: Arc::new(state) });
+            return Ok(Self { state: Arc::new(State::new(None, stopping)) });
         };
         let unusable = |error| Error::Listen(address, error);
         let listener = TcpListener::bind(address).await.map_err(unusable)?;
@@ -91,7 +94,7 @@ impl Admin {
         let version = env!("CARGO_PKG_VERSION");
         metrics::gauge!("audio_converter_build_info", "service" => service, "version" => version)
             .set(1.0);
-        let state = Arc::new(State { metrics: Some(metrics), probes: Mutex::default(), stopping });
+        let state = Arc::new(State::new(Some(metrics), stopping));
         tokio::spawn(warp::serve(routes(state.clone())).incoming(listener).run());
         tracing::info!(%address, "the admin port answers");
         Ok(Self { state })
@@ -131,6 +134,11 @@ fn answer(result: Result<(), String>) -> Response {
 }
 
 impl State {
+    fn new(metrics: Option<PrometheusHandle>, stopping: CancellationToken) -> Self {
+        let waiting = Mutex::new("starting".to_owned());
+        Self { metrics, probes: Mutex::default(), waiting, stopping }
+    }
+
     fn probes(&self) -> Vec<Arc<dyn Probe>> {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -141,7 +149,7 @@ impl State {
         }
         let probes = self.probes();
         if probes.is_empty() {
-            return Err("starting".to_owned());
+            return Err(self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone());
         }
         let all = timeout(PATIENCE, join_all(probes.iter().map(|probe| probe.ready()))).await;
         all.map_err(|_| "what it needs does not answer".to_owned())?.into_iter().collect()

@@ -16,8 +16,9 @@ pub use letter::DeadLetter;
 pub use message::{BadMessage, ControlMessage, Message, Mp3Message, Topic, VideoMessage};
 pub use rabbit::Rabbit;
 
+use domain::Finding;
 use letter::Fate;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 use uuid::Uuid;
 
 /// Longest wait for a confirm, whatever has to be connected and declared for it.
@@ -63,6 +64,14 @@ pub enum Error {
     /// The message has no JSON form.
     #[error("cannot write the message: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// What there is to say of the messages at `url`, for operators. Nothing is made or changed.
+pub async fn examine(url: &str) -> Vec<Finding> {
+    match url.strip_prefix("file:") {
+        Some(folder) => vec![sqlite::examine(&Path::new(folder).join("messages.sqlite")).await],
+        None => rabbit::examine(url).await,
+    }
 }
 
 impl Queue {

@@ -2,6 +2,7 @@
 //! consumer has one of its own: a broker short of memory or disk stops reading from connections
 //! that publish, and acks must still get through.
 
+mod examine;
 mod letters;
 mod link;
 mod properties;
@@ -9,6 +10,8 @@ mod publisher;
 mod receiver;
 mod settle;
 mod topology;
+
+pub(crate) use examine::examine;
 
 use crate::{Consumer, Error, Message, PUBLISH_TIMEOUT, Topic};
 use lapin::{BasicProperties, uri::AMQPUri};

@@ -2,6 +2,10 @@
 //! synced to the disk before it is reported, and a writer waits for its turn instead of failing.
 //! Several processes may have the same file open.
 
+mod examine;
+
+pub use examine::examine;
+
 use bb8::Pool as Bb8Pool;
 use diesel::{ConnectionError, ConnectionResult, SqliteConnection};
 use diesel_async::{

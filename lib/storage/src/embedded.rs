@@ -6,11 +6,13 @@ mod accept;
 mod beside;
 mod control;
 mod due;
+mod examine;
 mod file;
 #[cfg(test)]
 mod plans;
 pub(crate) mod schema;
 
+pub(crate) use examine::examine;
 pub(crate) use file::{Reader, Writer};
 
 use crate::{

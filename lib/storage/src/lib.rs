@@ -9,10 +9,12 @@ mod beside;
 mod blob;
 mod columns;
 mod embedded;
+mod examine;
 mod mongo;
 
 pub use beside::Beside;
 pub use blob::{Blob, BlobReader, BlobWriter, PATCHABLE};
+pub use examine::examine;
 
 use domain::{
     Applied, Change, Conversion, ConversionId, FileName, Idempotency, Mp3Id, Pending, PendingKind,
@@ -49,6 +51,13 @@ pub enum Error {
     /// The address is none of ours.
     #[error("{0}")]
     Address(String),
+}
+
+impl Error {
+    /// Whether waiting may mend it.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full)
+    }
 }
 
 /// Why a conversion was not added.

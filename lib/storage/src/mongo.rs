@@ -6,9 +6,13 @@
 mod beside;
 mod control;
 mod due;
+mod examine;
 mod foreign;
 mod gridfs;
+mod indexes;
+mod rights;
 
+pub(crate) use examine::examine;
 pub(crate) use gridfs::{Reader, Writer};
 
 use crate::{
@@ -20,13 +24,10 @@ use domain::{Conversion, ConversionId, Lane, Mp3Id, Pending, UserName, Video, Vi
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::{
-    Client, Collection, Database, IndexModel,
+    Client, Collection, Database,
     bson::{Bson, Document, deserialize_from_bson, doc, serialize_to_bson, serialize_to_document},
     error::{ErrorKind, WriteFailure},
-    options::{
-        Acknowledgment, ClientOptions, IndexOptions, ReadPreference, SelectionCriteria,
-        WriteConcern,
-    },
+    options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Display, time::Duration};
@@ -43,8 +44,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Mongo {
     pub(crate) async fn open(url: &str) -> Result<Self, Error> {
-        let mut options =
-            ClientOptions::parse(url).await.map_err(|error| Error::Address(error.to_string()))?;
+        let store = Self::connect(url).await?;
+        store.make_indexes().await?;
+        Ok(store)
+    }
+
+    async fn connect(url: &str) -> Result<Self, Error> {
+        let mut options = ClientOptions::parse(url).await.map_err(|error| match *error.kind {
+            // Of `mongodb+srv://`, whose servers a name server tells.
+            ErrorKind::DnsResolve { .. } => Error::Unavailable(error.to_string()),
+            _ => Error::Address(error.to_string()),
+        })?;
         let Some(name) = options.default_database.clone() else {
             return Err(Error::Address("the mongodb:// address must name a database".to_owned()));
         };
@@ -65,55 +75,7 @@ impl Mongo {
         );
         let client =
             Client::with_options(options).map_err(|error| Error::Address(error.to_string()))?;
-        let store = Self { database: client.database(&name) };
-        store.make_indexes().await?;
-        Ok(store)
-    }
-
-    async fn make_indexes(&self) -> Result<(), Error> {
-        let plain = |keys: Document| IndexModel::builder().keys(keys).build();
-        let some = |keys: Document, unique: bool, filter: Option<Document>| {
-            let options =
-                IndexOptions::builder().unique(unique).partial_filter_expression(filter).build();
-            IndexModel::builder().keys(keys).options(options).build()
-        };
-        let keyed = Some(doc! { "key": { "$type": "string" } });
-        let dated = Some(doc! { "expires_at": { "$type": "long" } });
-        let expiring = some(doc! { "expires_at": 1 }, false, dated);
-        let of_batches = Some(doc! { "batch": { "$type": "string" } });
-        let outbox = |told: &str| {
-            let keys = doc! { told: 1, "state": 1, "created_at": 1, "_id": 1 };
-            some(keys, false, Some(doc! { told: false }))
-        };
-        self.records("conversions")
-            .create_indexes([
-                some(doc! { "owner": 1, "key": 1 }, true, keyed),
-                plain(doc! { "owner": 1, "_id": -1 }),
-                plain(doc! { "owner": 1, "state": 1, "_id": -1 }),
-                plain(doc! { "video": 1, "_id": -1 }),
-                some(doc! { "owner": 1, "bytes": 1 }, false, Some(doc! { "bytes": { "$gt": 0 } })),
-                expiring.clone(),
-                plain(doc! { "mp3": 1 }),
-                plain(doc! { "state": 1, "lane": 1, "created_at": 1, "_id": 1 }),
-                plain(doc! {
-                    "state": 1, "lane": 1, "owner": 1, "created_at": 1, "_id": 1,
-                    "body.video_bytes": 1,
-                }),
-                some(doc! { "batch": 1, "state": 1 }, false, of_batches),
-                plain(doc! { "state": 1, "not_before": 1 }),
-                outbox("announced"),
-                outbox("published"),
-            ])
-            .await?;
-        let of_owner = [doc! { "owner": 1, "_id": -1 }, doc! { "owner": 1, "length": 1 }];
-        let of_videos = of_owner.map(plain).into_iter().chain([expiring]);
-        self.records("videos").create_indexes(of_videos).await?;
-        self.records("pending").create_index(plain(doc! { "touched_at": 1 })).await?;
-        for bucket in ["videos", "mp3s"] {
-            let chunks = self.records(&format!("{bucket}.chunks"));
-            chunks.create_index(some(doc! { "files_id": 1, "n": 1 }, true, None)).await?;
-        }
-        Ok(())
+        Ok(Self { database: client.database(&name) })
     }
 
     fn records(&self, name: &str) -> Collection<Document> {
@@ -268,9 +230,7 @@ impl Mongo {
 
     /// On the server's disk, which may not be the one of this machine.
     pub(crate) async fn free_bytes(&self) -> Result<Option<u64>, Error> {
-        let stats = self.database.run_command(doc! { "dbStats": 1 }).await?;
-        let size = |key| number(&stats, key);
-        Ok(size("fsTotalSize").zip(size("fsUsedSize")).map(|(all, used)| all.saturating_sub(used)))
+        Ok(free_in(&self.database.run_command(doc! { "dbStats": 1 }).await?))
     }
 
     pub(crate) async fn is_wanted(&self, video: VideoId) -> Result<bool, Error> {
@@ -393,6 +353,12 @@ fn video_row(video: &Video) -> Result<Document, Error> {
     Ok(row)
 }
 
+/// What `dbStats` tells of the disk, where it does: of a database that is not there yet it says 0.
+fn free_in(stats: &Document) -> Option<u64> {
+    let all = number(stats, "fsTotalSize").filter(|all| *all > 0)?;
+    number(stats, "fsUsedSize").map(|used| all.saturating_sub(used))
+}
+
 /// A count or a size, in whichever type the server gives it.
 fn number(row: &Document, key: &str) -> Option<u64> {
     let value = row.get(key)?;
@@ -418,6 +384,7 @@ fn if_new<T>(inserted: mongodb::error::Result<T>) -> Result<bool, Error> {
     }
 }
 
+const UNAUTHORIZED: i32 = 13;
 const DUPLICATE_KEY: i32 = 11000;
 const OUT_OF_DISK_SPACE: i32 = 14031;
 

@@ -23,7 +23,7 @@ const needs = {
   dispatcher: {
     conversions: WRITE, videos: ["find", "insert", "remove"],
     pending: WRITE,
-    control: ["find", "update"],
+    control: ["find", "insert", "update"],
     "videos.files": ["find", "insert", "remove"], "videos.chunks": ["find", "insert", "remove"],
     "mp3s.files": ["remove"], "mp3s.chunks": ["remove"],
     "fs.files": ["find"], "fs.chunks": ["find"],

@@ -46,13 +46,13 @@ impl Service {
     }
 
     /// See [`Process`].
-    pub(crate) fn log(&self) -> String {
-        self.process.log()
+    pub(crate) fn exit_code(&mut self) -> Result<Option<i32>> {
+        self.process.exit_code()
     }
 
     /// See [`Process`].
-    pub(crate) fn exit_code(&mut self) -> Result<Option<i32>> {
-        self.process.exit_code()
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     pub(super) fn must_run(&mut self) -> Result {

@@ -6,7 +6,7 @@ use super::{
     Rabbit,
     link::{self, Backoff},
     properties::{self, DEAD_AT, DELIVERIES, REASON},
-    topology::{Queue, Role},
+    topology::{self, Queue, Role, Warned},
 };
 use crate::{
     DeadLetter, Error, Topic,
@@ -42,7 +42,8 @@ impl Rabbit {
             for topic in Topic::ALL {
                 // All of them, however few are wanted: what is given back may come to stand behind
                 // what was not taken, as RabbitMQ 3 has it.
-                let mut pile = Pile::open(connection, topic, IN_SIGHT).await?;
+                let warned = &self.broker.warned;
+                let mut pile = Pile::open(connection, topic, warned, IN_SIGHT).await?;
                 let first = letters.len();
                 while let Some(taken) = pile.next().await? {
                     letters.push(letter(topic, &taken));
@@ -61,7 +62,8 @@ impl Rabbit {
         self.in_turn(async |connection| {
             let mut settled = false;
             for topic in Topic::ALL {
-                let mut pile = Pile::open(connection, topic, u32::MAX).await?;
+                let warned = &self.broker.warned;
+                let mut pile = Pile::open(connection, topic, warned, u32::MAX).await?;
                 while let Some(taken) = pile.next().await? {
                     let message_id = taken.properties.message_id().as_ref();
                     let message_id = message_id.map(|id| id.as_str());
@@ -128,9 +130,26 @@ async fn turn(connection: &Connection) -> lapin::Result<()> {
 }
 
 impl Pile {
-    async fn open(connection: &Connection, topic: Topic, most: u32) -> Result<Self, Error> {
+    /// Makes the queue where it is missing: to ask a missing one closes the channel, which lapin calls an
+    /// error in the log.
+    async fn open(
+        connection: &Connection,
+        topic: Topic,
+        warned: &Warned,
+        most: u32,
+    ) -> Result<Self, Error> {
+        let left = match topology::declare(connection, Self::queue(topic), warned).await {
+            Ok(()) => most,
+            // It may be made by others only, and is not.
+            Err(error) if has_code(&error, 404) => 0,
+            Err(error) => return Err(unavailable(error)),
+        };
         let channel = connection.create_channel().await.map_err(unavailable)?;
-        Ok(Self { channel, topic, left: most })
+        Ok(Self { channel, topic, left })
+    }
+
+    const fn queue(topic: Topic) -> Queue {
+        Queue { topic, role: Role::Dead }
     }
 
     async fn next(&mut self) -> Result<Option<Delivery>, Error> {
@@ -138,13 +157,9 @@ impl Pile {
             return Ok(None);
         }
         self.left -= 1;
-        let name = Queue { topic: self.topic, role: Role::Dead }.name();
-        match self.channel.basic_get(name.into(), BasicGetOptions { no_ack: false }).await {
-            Ok(taken) => Ok(taken.map(|BasicGetMessage { delivery, .. }| delivery)),
-            // Made when the first message needs it.
-            Err(error) if has_code(&error, 404) => Ok(None),
-            Err(error) => Err(unavailable(error)),
-        }
+        let name = Self::queue(self.topic).name();
+        let taken = self.channel.basic_get(name.into(), BasicGetOptions { no_ack: false }).await;
+        Ok(taken.map_err(unavailable)?.map(|BasicGetMessage { delivery, .. }| delivery))
     }
 
     /// All that was taken and not acked goes back to the head, in its order.

@@ -44,6 +44,12 @@ impl Queue {
         Self { topic: Topic::Control, role: Role::Main },
     ];
 
+    /// Every queue that may be there.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let of = |topic| [Role::Main, Role::Dead, Role::Retry].map(|role| Self { topic, role });
+        Topic::ALL.into_iter().flat_map(of)
+    }
+
     pub(super) fn name(self) -> String {
         match self.role {
             Role::Main => self.topic.name().to_owned(),
@@ -98,25 +104,31 @@ pub(super) async fn declare(
     queue: Queue,
     warned: &Warned,
 ) -> lapin::Result<()> {
-    // A refusal closes the channel, so that each try has one of its own.
-    let channel = connection.create_channel().await?;
-    // Durable: the queue survives a restart of the broker. Quorum queues know nothing else.
-    let options = QueueDeclareOptions::durable();
-    let declared = channel.queue_declare(queue.name().into(), options, queue.arguments()).await;
-    match declared {
-        Ok(_) => channel.close(200, "done".into()).await,
+    match ask(connection, queue, false).await {
         Err(refusal) if is_refusal(&refusal) => {
             if warned.first(queue) {
                 tracing::warn!(queue = queue.name(), %refusal, "the queue is used as it is");
             }
-            let channel = connection.create_channel().await?;
-            // Passive: asks only whether it exists.
-            let options = QueueDeclareOptions { passive: true, ..options };
-            channel.queue_declare(queue.name().into(), options, FieldTable::default()).await?;
-            channel.close(200, "done".into()).await
+            ask(connection, queue, true).await.map(drop)
         }
-        Err(error) => Err(error),
+        made => made.map(drop),
     }
+}
+
+/// Declares the queue as ours, or, `passive`, asks only whether it exists.
+pub(super) async fn ask(
+    connection: &Connection,
+    queue: Queue,
+    passive: bool,
+) -> lapin::Result<lapin::Queue> {
+    // A refusal closes the channel, so that each try has one of its own.
+    let channel = connection.create_channel().await?;
+    // Durable: the queue survives a restart of the broker. Quorum queues know nothing else.
+    let options = QueueDeclareOptions { passive, ..QueueDeclareOptions::durable() };
+    let arguments = if passive { FieldTable::default() } else { queue.arguments() };
+    let there = channel.queue_declare(queue.name().into(), options, arguments).await?;
+    channel.close(200, "done".into()).await?;
+    Ok(there)
 }
 
 impl Warned {

@@ -1,7 +1,7 @@
 //! Files of the system that this one replaces: GridFS files with ids of their own, which its gateway
 //! has stored and a message names. They are only read.
 
-use super::{Mongo, Reader, code_of};
+use super::{Mongo, Reader, UNAUTHORIZED, code_of};
 use crate::{BlobReader, Error};
 use domain::FileName;
 use futures::{StreamExt, TryStreamExt, future::ready, stream::BoxStream};
@@ -10,7 +10,6 @@ use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 /// The original's database, where it lies on the same server; both use the default bucket.
 const DATABASE: &str = "videos";
 const FILES: &str = "fs.files";
-const UNAUTHORIZED: i32 = 13;
 
 impl Mongo {
     pub(crate) async fn open_foreign(&self, fid: &str) -> Result<(BlobReader, FileName), Error> {
