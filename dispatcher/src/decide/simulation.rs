@@ -8,10 +8,11 @@
 //! A message that is lost or comes twice is a pass that does not come, or comes twice. Then the faults
 //! stop, and everything must come to one end. `SEED=n` repeats a history; what fails is shrunk.
 
+mod mistakes;
 mod world;
 
 use super::*;
-use world::World;
+use world::{Rules, World};
 
 /// Unless `SEEDS` says otherwise.
 const SEEDS: u64 = 100_000;
@@ -119,8 +120,8 @@ impl History {
     }
 
     /// What is wrong with its course, if anything.
-    fn fault(&self, decider: Decider) -> Option<String> {
-        let mut world = World::new(decider, self.children);
+    fn fault(&self, rules: Rules) -> Option<String> {
+        let mut world = World::new(rules, self.children);
         world.step(&Step::Upload);
         for step in &self.steps {
             world.step(step);
@@ -132,8 +133,8 @@ impl History {
 
     /// As short as it can be made while it has a fault: ever smaller pieces are left out, and what
     /// stays is made plainer.
-    fn shrunk(mut self, decider: Decider) -> Self {
-        let fails = |history: &Self| history.fault(decider).is_some();
+    fn shrunk(mut self, rules: Rules) -> Self {
+        let fails = |history: &Self| history.fault(rules).is_some();
         let mut size = self.steps.len();
         while size > 0 {
             let mut changed = false;
@@ -191,9 +192,9 @@ fn every_history_comes_to_one_end() {
     };
     for seed in seeds {
         let history = History::of(seed);
-        if let Some(fault) = history.fault(decide) {
-            let short = history.shrunk(decide);
-            let also = short.fault(decide);
+        if let Some(fault) = history.fault(Rules::RIGHT) {
+            let short = history.shrunk(Rules::RIGHT);
+            let also = short.fault(Rules::RIGHT);
             panic!("repeat with SEED={seed}: {fault}\nshrunk to {short:#?}: {also:?}");
         }
     }
@@ -209,13 +210,15 @@ fn forgetful(known: &Known) -> Plan {
     plan
 }
 
+const FORGETFUL: Rules = Rules { decider: forgetful, flaw: None };
+
 #[test]
 fn a_planted_fault_is_found_repeats_and_shrinks() {
-    let find = |seed| History::of(seed).fault(forgetful).map(|fault| (seed, fault));
+    let find = |seed| History::of(seed).fault(FORGETFUL).map(|fault| (seed, fault));
     let (seed, fault) = (0..SEEDS).find_map(find).unwrap();
-    assert_eq!(History::of(seed).fault(forgetful), Some(fault));
-    let short = History::of(seed).shrunk(forgetful);
-    assert!(short.fault(forgetful).is_some());
-    assert_eq!(format!("{short:?}"), format!("{:?}", History::of(seed).shrunk(forgetful)));
+    assert_eq!(History::of(seed).fault(FORGETFUL), Some(fault));
+    let short = History::of(seed).shrunk(FORGETFUL);
+    assert!(short.fault(FORGETFUL).is_some());
+    assert_eq!(format!("{short:?}"), format!("{:?}", History::of(seed).shrunk(FORGETFUL)));
     assert!(short.steps.len() <= 4, "seed {seed} is shrunk only to {short:#?}");
 }

@@ -1,9 +1,11 @@
 //! Records: whose they are, lists, further conversions, cancelling, and wrong addresses.
 
 use crate::{http::Answer, stack::Stack};
-use domain::{Cause, Change, ConversionId, State};
+use domain::{Capacity, Cause, Change, ConversionId, State};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn what_belongs_to_somebody_else_does_not_exist() {
@@ -52,6 +54,47 @@ async fn an_administrator_sees_what_happened_to_anybodys_conversion() {
     assert_eq!((&setback["attempt"], &setback["cause"]), (&json!(1), &json!("trouble")));
     assert_eq!(setback["detail"], "exit code 75: trouble: the disk");
     assert_eq!(stack.get("ada", &path).await.json().get("details"), None);
+}
+
+#[tokio::test]
+async fn who_waits_is_told_their_turn() {
+    let stack = Stack::start().await;
+    let mut turns = Vec::new();
+    for (owner, position) in [("ada", 1), ("ada", 3), ("bob", 2)] {
+        turns.push((owner, stack.upload(owner, "x").await.id, position));
+    }
+    let turn = async |owner: &str, id| {
+        let answer = stack.get(owner, &format!("/v1/conversions/{id}")).await;
+        (answer.json()["turn"].clone(), answer.header("etag").to_owned())
+    };
+    let mut tags = Vec::new();
+    for (owner, id, position) in &turns {
+        let (turn, tag) = turn(owner, *id).await;
+        assert_eq!(turn, json!({"position": position, "finish_expected_at": null}), "{owner}");
+        tags.push(tag);
+    }
+    // One slot, and ten seconds for each.
+    let mut capacity = Capacity { slots: 1, per_user: 1, ..Capacity::default() };
+    capacity.speed.learn(1, SignedDuration::from_secs(10));
+    stack.storage.set_capacity(&capacity).await.unwrap();
+    let first = turns[0].1;
+    stack.storage.change(first, &Change::Dispatch { attempt: 1 }).await.unwrap();
+    assert_eq!(turn("ada", first).await.0, Value::Null);
+    // What was summed up is good for two seconds.
+    let later = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (turn, tag) = turn("bob", turns[2].1).await;
+        // Its turn is no news.
+        assert_eq!(tag, tags[2]);
+        if let Some(at) = turn["finish_expected_at"].as_str() {
+            let left = at.parse::<Timestamp>().unwrap().duration_since(Timestamp::now());
+            assert!((10..=21).contains(&left.as_secs()), "{left:?}");
+            assert_eq!(turn["position"], 1);
+            return;
+        }
+        assert!(Instant::now() < later);
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

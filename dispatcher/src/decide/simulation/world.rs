@@ -2,7 +2,7 @@
 
 use super::{Choices, Decider, Step};
 use crate::{
-    decide::{Action, Known, Limits, PATIENCE, Turns},
+    decide::{Action, Known, Limits, PATIENCE, Turns, decide},
     launcher::{Job, Phase, job_name},
     samples,
 };
@@ -37,11 +37,35 @@ fn nth_of<'a, T: Clone + 'a>(all: impl ExactSizeIterator<Item = &'a T>, nth: usi
     all.into_iter().nth(nth % count).cloned()
 }
 
+/// How the world works: the decider, and what is wrong with the rest.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) decider: Decider,
+    pub(super) flaw: Option<Flaw>,
+}
+
+impl Rules {
+    pub(super) const RIGHT: Self = Self { decider: decide, flaw: None };
+}
+
+/// A mistake in what carries decisions out, or in an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Whoever has an MP3 makes it the result.
+    CommitsWithoutClaim,
+    /// The record says that the event is out before it is.
+    MarksBeforeSending,
+    /// The record names the MP3 before it is stored.
+    CommitsBeforeStoring,
+    /// What was called off is taken up again.
+    RevivesTheDead,
+}
+
 /// See [`super`].
 pub(super) struct World {
     /// The first thing that was wrong.
     pub(super) fault: Option<String>,
-    decider: Decider,
+    rules: Rules,
     now: Timestamp,
     absent_is_dead: bool,
     uploads: u128,
@@ -51,6 +75,8 @@ pub(super) struct World {
     /// MP3 files that exist, by the claim that wrote them.
     files: Vec<(ConversionId, u32)>,
     events: BTreeMap<ConversionId, u32>,
+    /// How those ended that have.
+    finals: BTreeMap<ConversionId, (State, Option<Mp3>)>,
     /// A view that a second dispatcher took earlier.
     old_view: Option<Known>,
     /// What a watch that stands still goes on showing.
@@ -63,10 +89,10 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(decider: Decider, absent_is_dead: bool) -> Self {
+    pub(super) fn new(rules: Rules, absent_is_dead: bool) -> Self {
         Self {
             fault: None,
-            decider,
+            rules,
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(10_000),
             absent_is_dead,
             uploads: 0,
@@ -75,6 +101,7 @@ impl World {
             pods: Vec::new(),
             files: Vec::new(),
             events: BTreeMap::new(),
+            finals: BTreeMap::new(),
             old_view: None,
             old_jobs: None,
             slots_are_exact: true,
@@ -157,8 +184,15 @@ impl World {
         self.records.insert(id, record);
     }
 
+    fn has(&self, flaw: Flaw) -> bool {
+        self.rules.flaw == Some(flaw)
+    }
+
     fn change(&mut self, id: ConversionId, change: &Change) -> Result<Conversion, Refused> {
-        let record = self.records.get(&id).ok_or(Refused::Gone)?.clone();
+        let mut record = self.records.get(&id).ok_or(Refused::Gone)?.clone();
+        if self.has(Flaw::RevivesTheDead) && matches!(change, Change::Release { .. }) {
+            record.state = State::Running;
+        }
         match record.apply(change, self.now)? {
             Applied::Already => Ok(record),
             Applied::Changed(next) => {
@@ -213,7 +247,7 @@ impl World {
 
     /// What is paused gets no job, nothing of a batch goes before an upload, and no user before another.
     fn must_be_in_turn(&mut self, known: &Known) {
-        let actions = (self.decider)(known).actions;
+        let actions = (self.rules.decider)(known).actions;
         let chosen = actions.iter().filter_map(|action| match action {
             Action::Dispatch(id, _) => self.records.get(id),
             _ => None,
@@ -229,7 +263,7 @@ impl World {
     /// be done and reported failed, or not be done.
     fn pass(&mut self, known: &Known, mut faults: Option<&mut Choices>) {
         self.slots_are_exact &= self.old_jobs.is_none();
-        for action in (self.decider)(known).actions {
+        for action in (self.rules.decider)(known).actions {
             if let Action::Dispatch(id, _) = &action
                 && let Some(record) = self.records.get(id)
             {
@@ -263,6 +297,11 @@ impl World {
             }
             Action::Delete(name) => self.delete(name, goes_on),
             Action::Announce(id) => drop(self.change(*id, &Change::Announced)),
+            Action::Publish(id) if self.has(Flaw::MarksBeforeSending) => {
+                if self.change(*id, &Change::Published).is_ok() && goes_on {
+                    *self.events.entry(*id).or_default() += 1;
+                }
+            }
             Action::Publish(id) => {
                 if self.records.contains_key(id) {
                     *self.events.entry(*id).or_default() += 1;
@@ -351,15 +390,16 @@ impl World {
 
     fn commit(&mut self, at: usize, pod: &Pod, claim: u32, faults: Option<&mut Choices>) {
         let fate = faults.map_or(9, |choices| choices.below(10));
-        self.files.push((pod.conversion, claim));
+        if !self.has(Flaw::CommitsBeforeStoring) {
+            self.files.push((pod.conversion, claim));
+        } else if fate < 2 {
+            let _ = self.succeed(pod, claim);
+        }
         if fate < 2 {
             // Killed between storing the MP3 and committing it.
             return self.end(at, Phase::Failed(Cause::Trouble("killed".to_owned())));
         }
-        let id = pod.conversion.mp3(claim);
-        let mp3 =
-            Mp3 { id, length: 1, sha256: Sha256::from([1; 32]), duration_ms: 1, loudness: None };
-        match self.change(pod.conversion, &Change::Succeed { claim, mp3 }) {
+        match self.succeed(pod, claim) {
             Ok(record) => self.must(record.claim == claim, || {
                 format!(
                     "claim {claim} of {} has committed, the newest is {}",
@@ -376,7 +416,26 @@ impl World {
         }
     }
 
+    /// Makes the MP3 of this claim the result.
+    fn succeed(&mut self, pod: &Pod, claim: u32) -> Result<Conversion, Refused> {
+        let id = pod.conversion.mp3(claim);
+        let mp3 =
+            Mp3 { id, length: 1, sha256: Sha256::from([1; 32]), duration_ms: 1, loudness: None };
+        let newest = self.records.get(&pod.conversion).map_or(claim, |record| record.claim);
+        let claim = if self.has(Flaw::CommitsWithoutClaim) { newest } else { claim };
+        self.change(pod.conversion, &Change::Succeed { claim, mp3 })
+    }
+
     pub(super) fn check_always(&mut self) {
+        let ended: Vec<_> = self.records.values().filter(|it| it.state.is_terminal()).collect();
+        for (id, end) in ended.iter().map(|it| (it.id, (it.state, it.mp3.clone()))) {
+            self.finals.entry(id).or_insert(end);
+        }
+        let now = |id| self.records.get(id).map(|it: &Conversion| (it.state, it.mp3.clone()));
+        let changed =
+            self.finals.iter().find(|(id, then)| now(id).is_some_and(|now| now != **then));
+        let changed = changed.map(|(id, then)| format!("{id} was {then:?} for good"));
+        self.must(changed.is_none(), || changed.unwrap_or_default());
         let alive = self.jobs.values().filter(|job| job.phase.is_alive()).count();
         self.must(alive <= CAP || !self.slots_are_exact, || format!("{alive} jobs alive"));
         let has_file = |record: &Conversion| self.files.iter().any(|file| file.0 == record.id);
@@ -406,7 +465,7 @@ impl World {
         }
         for _ in 0..2_000 {
             let known = self.view();
-            let wake_at = (self.decider)(&known).wake_at;
+            let wake_at = (self.rules.decider)(&known).wake_at;
             self.pass(&known, None);
             if self.absent_is_dead {
                 self.jobs.retain(|_, job| job.phase.is_alive());
@@ -438,7 +497,7 @@ impl World {
         self.pods.iter_mut().for_each(|pod| pod.frozen = true);
         for _ in 0..3 {
             let known = self.view();
-            self.now = (self.decider)(&known).wake_at.unwrap_or(self.now).max(self.now);
+            self.now = (self.rules.decider)(&known).wake_at.unwrap_or(self.now).max(self.now);
             self.pass(&self.view(), None);
         }
         let alive: Vec<_> = self.jobs.values().filter(|job| job.phase.is_alive()).collect();
