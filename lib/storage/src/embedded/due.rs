@@ -51,7 +51,8 @@ impl Sum {
 }
 
 const SUMS: &str = "SELECT lane, owner, COUNT(*) AS count, SUM(video_bytes) AS bytes, \
-    MIN(created_at) AS oldest FROM conversions WHERE state = 'queued'";
+    MIN(created_at) AS oldest FROM conversions INDEXED BY conversions_waiting \
+    WHERE state = 'queued'";
 
 fn parsed(rows: Vec<Row>) -> Result<Vec<Conversion>, Error> {
     parse_all(rows.into_iter().map(|row| row.body).collect())
