@@ -106,9 +106,6 @@ pub(crate) async fn wait(client: &Client, id: ConversionId, bar: Bar) -> Result<
             if first && tag.is_some() {
                 continue;
             }
-        } else {
-            // No news, but others may have gone on: its turn is told to who asks for all of it.
-            tag = None;
         }
         sleep(pause.saturating_sub(asked.elapsed())).await;
         pause = LOOK.min(pause * 2);

@@ -164,7 +164,9 @@ impl Dispatcher {
         self.take_turns(&known, &actions);
         let carried_out = self.carry_out_all(&actions).await;
         self.tell_endings(&known.jobs).await?;
-        self.lesson.tell(&self.storage, self.limits).await?;
+        if let Err(error) = self.lesson.tell(&self.storage, self.limits).await {
+            tracing::warn!(%error, "what forecasts rest on could not be told; nothing else needs it");
+        }
         if batch::tend(&self.storage, &batches).await? {
             self.wake.notify_one();
         }

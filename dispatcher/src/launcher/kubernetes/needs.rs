@@ -32,10 +32,6 @@ pub(super) struct Needs {
 const LONG_BYTES: u64 = 64 << 20;
 /// Work above this is long; less is done before more cores have helped.
 const LONG_SECONDS: f64 = 10.0;
-/// An attempt that takes so many times what was expected hangs.
-const PATIENCE: f64 = 20.0;
-/// No attempt is given less.
-const SHORTEST_SECONDS: u64 = 600;
 /// From here on frames take bits from one another, so that one thread makes them all.
 const SERIAL_KBITS: u16 = 256;
 
@@ -45,9 +41,6 @@ impl Bounds {
         let (cpu, most_cpu) = self.cpu_millis;
         let (memory, most_memory) = self.memory_mib;
         let long = expected.map_or(record.video_bytes > LONG_BYTES, |it| it > LONG_SECONDS);
-        let again = record.failures > 0;
-        let limit = expected.filter(|_| !again).map(|it| (it * PATIENCE) as u64);
-        let limit = limit.map_or(self.run_limit_seconds, |it| it.max(SHORTEST_SECONDS));
         Needs {
             cpu_millis: if long && is_shared_out(record) { most_cpu.max(cpu) } else { cpu },
             memory_mib: match record.out_of_memory {
@@ -55,7 +48,8 @@ impl Bounds {
                 false => memory,
             },
             disk_mib: self.disk_mib,
-            run_limit_seconds: limit.min(self.run_limit_seconds),
+            // All that there is: who reaches it has failed for good, however short others were.
+            run_limit_seconds: self.run_limit_seconds,
         }
     }
 }
@@ -98,17 +92,6 @@ mod tests {
         serial.options.bit_rate = "320".parse().ok();
         assert_eq!([cpu(&copy, Some(60.0)), cpu(&serial, Some(60.0))], [1000, 1000]);
         assert!(serial.options.bit_rate.is_some());
-    }
-
-    #[test]
-    fn time_follows_from_what_others_took() {
-        let limit =
-            |record: &Conversion, expected| BOUNDS.needs(record, expected).run_limit_seconds;
-        let fresh = record(1);
-        let expected = [None, Some(1.0), Some(100.0), Some(1e9)];
-        assert_eq!(expected.map(|it| limit(&fresh, it)), [3600, 600, 2000, 3600]);
-        // One that has failed may have been slow, and gets all the time that there is.
-        assert_eq!(limit(&Conversion { failures: 1, ..fresh }, Some(1.0)), 3600);
     }
 
     #[test]
