@@ -6,7 +6,7 @@
 //! | `DISPATCHER_MAX_JOBS` | jobs alive at once | 10; the cores on one machine |
 //! | `DISPATCHER_MAX_JOBS_PER_USER` | of those, the jobs of one user | as many |
 //! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
-//! | `DISPATCHER_LEASE_NAMESPACE` | where the Lease `dispatcher` is, by which several agree on the one that acts | its own |
+//! | `DISPATCHER_LEASE_NAMESPACE` | where the Lease `dispatcher-lease` is, by which several agree on the one that acts | its own |
 //! | `DISPATCHER_NAME` | who holds the Lease; no two may have one name | the host's, in a pod the pod's |
 //! | `DISPATCHER_JOB_TTL_SECONDS` | how long a finished Job stays | 600 |
 //! | `DISPATCHER_PENDING_LIMIT_SECONDS` | how long a job may take to start | 300 |

@@ -220,7 +220,7 @@ impl Cluster {
     /// The Lease of the dispatchers.
     pub(crate) fn lease(&self) -> Result<Value> {
         let (namespace, mut kubectl) = (self.services_namespace(), self.site.kubectl());
-        kubectl.args(["-n", &namespace, "get", "lease", "dispatcher", "-o", "json"]);
+        kubectl.args(["-n", &namespace, "get", "lease", "dispatcher-lease", "-o", "json"]);
         Ok(serde_json::from_str(&output_of(&mut kubectl, None)?)?)
     }
 

@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// The name of the Lease.
-pub(super) const NAME: &str = "dispatcher";
+pub(super) const NAME: &str = "dispatcher-lease";
 /// A Lease that is not renewed for so long is free.
 pub(super) const TERM: Duration = Duration::from_secs(6);
 /// After this long without a renewal its holder creates nothing.
