@@ -91,7 +91,7 @@ impl Dispatcher {
     /// end with the process.
     pub async fn run(mut self, token: CancellationToken) {
         let mut tenure = self.launcher.tenure();
-        loop {
+        while !token.is_cancelled() {
             if !tenure.borrow().is_here() {
                 tracing::info!("standing by until the Lease is free");
             }
@@ -174,6 +174,7 @@ impl Dispatcher {
             sweep(&self.storage).await?;
         }
         carried_out?;
+        let free = known.free_slots() > 0;
         let ended: Vec<_> = known
             .jobs
             .into_iter()
@@ -181,7 +182,6 @@ impl Dispatcher {
             .map(|job| job.name)
             .collect();
         self.launcher.forget(&ended);
-        let free = known.limits.jobs > known.running.len() && !known.paused;
         let next_due = if free { self.storage.next_due(known.now).await? } else { None };
         Ok(wake_at.into_iter().chain(next_due).min())
     }
@@ -215,13 +215,7 @@ impl Dispatcher {
             work(Work::Unpublished, OUTBOX),
         )?;
         let others = self.others(&jobs, &running).await?;
-        let slots = self.limits.jobs.saturating_sub(running.len());
-        let due = match slots {
-            0 => Vec::new(),
-            _ if dispatching.paused => Vec::new(),
-            _ => self.due(now, slots, &paused_batches).await?,
-        };
-        let known = Known {
+        let mut known = Known {
             now,
             answering_since: self.answering_since,
             paused: dispatching.paused,
@@ -229,13 +223,18 @@ impl Dispatcher {
             limits: self.limits,
             absent_is_dead: self.launcher.absent_is_dead(),
             jobs,
-            due,
-            turns: self.turns.clone(),
+            due: Vec::new(),
+            turns: Turns::default(),
             running,
             others,
             unannounced,
             unpublished,
         };
+        let slots = known.free_slots();
+        if slots > 0 {
+            known.due = self.due(now, slots, &known.paused_batches).await?;
+        }
+        known.turns = self.turns.clone();
         Ok((known, batches))
     }
 

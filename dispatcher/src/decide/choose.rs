@@ -65,7 +65,7 @@ type Queues<'a> = BTreeMap<&'a UserName, Queue<'a>>;
 
 /// Gives free slots to those whose turn it is.
 pub(super) fn choose(known: &Known, plan: &mut Plan) {
-    let mut free = free_slots(known);
+    let mut free = known.free_slots();
     let mut of_user: HashMap<&UserName, usize> = HashMap::new();
     for record in &known.running {
         *of_user.entry(&record.owner).or_default() += 1;
@@ -96,15 +96,18 @@ pub(super) fn choose(known: &Known, plan: &mut Plan) {
     }
 }
 
-/// Slots without a job, and without a record that has one coming.
-fn free_slots(known: &Known) -> usize {
-    let (alive, ended): (Vec<_>, Vec<_>) = known.jobs.iter().partition(|job| job.phase.is_alive());
-    let ended: HashSet<&str> = ended.iter().map(|job| job.name.as_str()).collect();
-    let mut taken: HashSet<String> = alive.iter().map(|job| job.name.clone()).collect();
-    // Created, but not listed yet.
-    let expected = known.running.iter().map(|record| job_name(record.id, record.attempt));
-    taken.extend(expected.filter(|name| !ended.contains(name.as_str())));
-    if known.paused { 0 } else { known.limits.jobs.saturating_sub(taken.len()) }
+impl Known {
+    /// Slots without a job, and without a record that has one coming; none while dispatching is paused.
+    pub fn free_slots(&self) -> usize {
+        let (alive, ended): (Vec<_>, Vec<_>) =
+            self.jobs.iter().partition(|job| job.phase.is_alive());
+        let ended: HashSet<&str> = ended.iter().map(|job| job.name.as_str()).collect();
+        let mut taken: HashSet<String> = alive.iter().map(|job| job.name.clone()).collect();
+        // Created, but not listed yet.
+        let expected = self.running.iter().map(|record| job_name(record.id, record.attempt));
+        taken.extend(expected.filter(|name| !ended.contains(name.as_str())));
+        if self.paused { 0 } else { self.limits.jobs.saturating_sub(taken.len()) }
+    }
 }
 
 fn queues(known: &Known, lane: Lane) -> Queues<'_> {

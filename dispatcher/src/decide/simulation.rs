@@ -200,17 +200,7 @@ fn every_history_comes_to_one_end() {
     }
 }
 
-/// A decider with a fault that only some histories show: it never takes an attempt back whose job
-/// went away under it.
-fn forgetful(known: &Known) -> Plan {
-    let mut plan = decide(known);
-    plan.actions.retain(|action| {
-        !matches!(action, Action::Change(_, Change::Release { cause: Cause::Disruption(_), .. }))
-    });
-    plan
-}
-
-const FORGETFUL: Rules = Rules { decider: forgetful, flaw: None };
+const FORGETFUL: Rules = Rules { decider: mistakes::misses_no_job, flaw: None };
 
 #[test]
 fn a_planted_fault_is_found_repeats_and_shrinks() {

@@ -29,8 +29,8 @@ fn waits_for_the_silent(known: &Known) -> Plan {
     decide(&Known { answering_since: known.now, ..known.clone() })
 }
 
-/// A Job that somebody has deleted is never missed.
-fn misses_no_job(known: &Known) -> Plan {
+/// Only some histories show it: an attempt is never taken back whose Job went away under it.
+pub(super) fn misses_no_job(known: &Known) -> Plan {
     without(known, |action| takes_back(action, "its job is gone"))
 }
 

@@ -87,7 +87,7 @@ pub(super) fn build(config: &JobConfig, record: &Conversion, expected: Option<f6
 }
 
 fn spec(config: &JobConfig, record: &Conversion, needs: Needs) -> JobSpec {
-    let deadline = config.pending_limit_seconds + needs.run_limit_seconds + MARGIN_SECONDS;
+    let deadline = config.pending_limit_seconds + config.bounds.run_limit_seconds + MARGIN_SECONDS;
     JobSpec {
         // Kueue lets it begin.
         suspend: config.kueue_queue.is_some().then_some(true),
@@ -200,8 +200,8 @@ fn container(config: &JobConfig, record: &Conversion, needs: Needs) -> Container
         image: Some(config.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         args: Some(vec!["attempt".to_owned()]),
-        env: Some(environment(config, record, needs)),
-        resources: Some(resources(needs)),
+        env: Some(environment(config, record)),
+        resources: Some(resources(config, needs)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -219,7 +219,7 @@ fn container(config: &JobConfig, record: &Conversion, needs: Needs) -> Container
     }
 }
 
-fn environment(config: &JobConfig, record: &Conversion, needs: Needs) -> Vec<EnvVar> {
+fn environment(config: &JobConfig, record: &Conversion) -> Vec<EnvVar> {
     let plain = |name: &str, value: String| EnvVar {
         name: name.to_owned(),
         value: Some(value),
@@ -244,17 +244,17 @@ fn environment(config: &JobConfig, record: &Conversion, needs: Needs) -> Vec<Env
         storage,
         plain("CONVERSION_ID", record.id.to_string()),
         plain("ATTEMPT", record.attempt.to_string()),
-        plain("RUN_LIMIT_SECONDS", needs.run_limit_seconds.to_string()),
+        plain("RUN_LIMIT_SECONDS", config.bounds.run_limit_seconds.to_string()),
         plain("LOG_FORMAT", "json".to_owned()),
     ]
 }
 
-fn resources(needs: Needs) -> ResourceRequirements {
+fn resources(config: &JobConfig, needs: Needs) -> ResourceRequirements {
     let amounts = |cpu: u32| -> BTreeMap<String, Quantity> {
         [
             ("cpu", format!("{cpu}m")),
             ("memory", format!("{}Mi", needs.memory_mib)),
-            ("ephemeral-storage", format!("{}Mi", needs.disk_mib)),
+            ("ephemeral-storage", format!("{}Mi", config.bounds.disk_mib)),
         ]
         .map(|(name, amount)| (name.to_owned(), Quantity(amount)))
         .into()

@@ -53,7 +53,7 @@ impl Holder {
     pub(super) fn begin(api: Api<Lease>, me: String) -> Self {
         let (sender, tenure) = watch::channel(Tenure::Elsewhere);
         let leave = CancellationToken::new();
-        let keeper = Keeper { api, me, tenure: sender, seen: None };
+        let keeper = Keeper { api, me, tenure: sender, seen: None, not_before: Instant::now() };
         let task = tokio::spawn(keeper.keep(leave.clone()));
         Self { tenure, leave, task }
     }
@@ -78,6 +78,8 @@ struct Keeper {
     me: String,
     tenure: watch::Sender<Tenure>,
     seen: Option<Seen>,
+    /// Nothing is asked for before this time: what was asked for last has failed.
+    not_before: Instant,
 }
 
 impl Keeper {
@@ -107,7 +109,7 @@ impl Keeper {
             // Free, or left by the process that had this name before.
             _ => Duration::ZERO,
         };
-        Some(seen.at + wait)
+        Some((seen.at + wait).max(self.not_before))
     }
 
     fn see(&mut self, lease: Option<Lease>) {
@@ -152,9 +154,11 @@ impl Keeper {
 
     /// After a conflict: somebody else has written it, and the watch may not have told yet.
     async fn look(&mut self) {
+        self.not_before = Instant::now() + RETRY;
         match timeout(PATIENCE, self.api.get_opt(NAME)).await {
             Ok(Ok(lease)) if holder(lease.as_ref()) == Some(&self.me) => {
-                self.seen = Some(Seen { lease, at: Instant::now() - RENEW });
+                let at = self.seen.as_ref().map_or_else(Instant::now, |seen| seen.at);
+                self.seen = Some(Seen { lease, at });
             }
             Ok(Ok(lease)) => self.see(lease),
             Ok(Err(error)) => self.later(&error.to_string()),
@@ -164,11 +168,7 @@ impl Keeper {
 
     fn later(&mut self, why: &str) {
         tracing::warn!(why, "the Lease could not be written; trying again");
-        let wait = if self.tenure.borrow().is_here() { RENEW } else { TERM };
-        let again = Instant::now() + RETRY;
-        if let Some(seen) = &mut self.seen {
-            seen.at = again.checked_sub(wait).unwrap_or(again);
-        }
+        self.not_before = Instant::now() + RETRY;
     }
 
     fn enter(&self, tenure: Tenure) {

@@ -1,4 +1,4 @@
-//! What one attempt is given: processor, memory, disk and time, within what an operator allows.
+//! What one attempt is given: processor and memory, within what an operator allows.
 
 use domain::{Coding, Conversion, Preset};
 
@@ -15,17 +15,14 @@ pub struct Bounds {
     pub run_limit_seconds: u64,
 }
 
-/// What one attempt is given.
+/// What one attempt is given. Its time is all that an operator allows: whoever reaches that has failed for
+/// good, however short others were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Needs {
     /// Thousandths of a core.
     pub(super) cpu_millis: u32,
     /// MiB.
     pub(super) memory_mib: u32,
-    /// MiB.
-    pub(super) disk_mib: u32,
-    /// Seconds that it may run.
-    pub(super) run_limit_seconds: u64,
 }
 
 /// A video above this is long work, where nothing was measured yet.
@@ -47,9 +44,6 @@ impl Bounds {
                 true => memory.saturating_mul(2).min(most_memory).max(memory),
                 false => memory,
             },
-            disk_mib: self.disk_mib,
-            // All that there is: who reaches it has failed for good, however short others were.
-            run_limit_seconds: self.run_limit_seconds,
         }
     }
 }
