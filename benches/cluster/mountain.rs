@@ -1,4 +1,4 @@
-//! A hundred thousand waiting conversions and as many finished ones: what a free slot waits for its
+//! A hundred thousand waiting conversions of five hundred users and as many finished ones: what a free slot waits for its
 //! next Job, what the dispatcher holds in memory and what it asks of the API server, and how long the
 //! gateway takes for the first page of their list, against the same with a hundred.
 
@@ -129,7 +129,8 @@ async fn pile_up(place: &Place, clip: &Path) -> Result {
     copy(place, done, MANY).await
 }
 
-/// Copies of a record under new ids, past storage's own code, which writes them one by one.
+/// Copies of a record under new ids, past storage's own code, which writes them one by one. Every other
+/// one belongs to one of many users, and the rest to one.
 async fn copy(place: &Place, record: &Conversion, count: usize) -> Result {
     let conversions = async |url: String| {
         let client = mongodb::Client::with_uri_str(url).await?;
@@ -140,11 +141,16 @@ async fn copy(place: &Place, record: &Conversion, count: usize) -> Result {
     let records = conversions(place.storage_url()?).await?;
     let row = samples.find_one(doc! { "_id": record.id.to_string() }).await?.context("a record")?;
     for _ in 0..count / 1000 {
-        let copies = (0..1000).map(|_| {
+        let copies = (0..1000).map(|n| {
             let (id, mut copy) = (ConversionId::generate().to_string(), row.clone());
             copy.insert("_id", id.clone());
+            let owner = (n % 2 == 0).then(|| format!("user{n}"));
+            if let Some(owner) = &owner {
+                copy.insert("owner", owner);
+            }
             if let Ok(body) = copy.get_document_mut("body") {
                 body.insert("id", id);
+                body.extend(owner.map(|owner| ("owner".to_owned(), owner.into())));
             }
             copy
         });

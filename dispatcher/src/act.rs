@@ -5,7 +5,7 @@ mod probe;
 
 use crate::{
     Config, Error, batch,
-    config::Runner,
+    config::{MOST_JOBS, Runner},
     decide::{Action, Known, Limits, Plan, Turns, decide},
     doorbell,
     ending::{self, Endings},
@@ -13,7 +13,7 @@ use crate::{
     lesson::Lesson,
     sweep::sweep,
 };
-use domain::{Batch, BatchId, BatchState, Conversion, ConversionId};
+use domain::{Batch, BatchState, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
 use queue::Queue;
@@ -31,8 +31,6 @@ use tokio_util::sync::CancellationToken;
 const ROUND: Duration = Duration::from_secs(30);
 /// Wait after a pass that met trouble.
 const TROUBLE_WAIT: Duration = Duration::from_secs(2);
-/// More than can run at once.
-const MOST_RUNNING: u32 = 10_000;
 /// Outbox entries handled in one pass.
 const OUTBOX: u32 = 100;
 
@@ -48,7 +46,7 @@ pub struct Dispatcher {
     lesson: Lesson,
     /// When the last pass began.
     pulse: Arc<Pulse>,
-    /// When the store last failed to answer.
+    /// When the store last failed to answer a look.
     answering_since: Timestamp,
 }
 
@@ -120,9 +118,6 @@ impl Dispatcher {
                 Ok(()) => self.pass(due).await,
                 Err(error) => Err(error),
             };
-            if let Err(Error::Storage(_)) = passed {
-                self.answering_since = Timestamp::now();
-            }
             if due {
                 round = Instant::now() + ROUND;
             }
@@ -159,7 +154,13 @@ impl Dispatcher {
     }
 
     async fn pass(&mut self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
-        let (known, batches) = self.look().await?;
+        // Before anything is created: how large it has to be follows from what others took.
+        self.lesson.take_over(&self.storage).await?;
+        let looked = self.look().await;
+        if looked.is_err() {
+            self.answering_since = Timestamp::now();
+        }
+        let (known, batches) = looked?;
         let Plan { actions, wake_at } = decide(&known);
         self.take_turns(&known, &actions);
         let carried_out = self.carry_out_all(&actions).await;
@@ -198,7 +199,7 @@ impl Dispatcher {
     }
 
     /// Reads jobs first and records after them; see [`decide`].
-    async fn look(&mut self) -> Result<(Known, Vec<Batch>), Error> {
+    async fn look(&self) -> Result<(Known, Vec<Batch>), Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
         let work = |work, limit| self.storage.work(work, limit);
@@ -210,7 +211,7 @@ impl Dispatcher {
             .map(|batch| batch.id.clone())
             .collect();
         let (running, unannounced, unpublished) = tokio::try_join!(
-            work(Work::Running, MOST_RUNNING),
+            work(Work::Running, MOST_JOBS as u32),
             work(Work::Unannounced, OUTBOX),
             work(Work::Unpublished, OUTBOX),
         )?;
@@ -224,7 +225,7 @@ impl Dispatcher {
             absent_is_dead: self.launcher.absent_is_dead(),
             jobs,
             due: Vec::new(),
-            turns: Turns::default(),
+            turns: self.turns.clone(),
             running,
             others,
             unannounced,
@@ -232,24 +233,12 @@ impl Dispatcher {
         };
         let slots = known.free_slots();
         if slots > 0 {
-            known.due = self.due(now, slots, &known.paused_batches).await?;
+            let owners = known.owners_needed();
+            let paused = &known.paused_batches;
+            let wanted = Wanted { now, slots: slots as u32, owners: owners as u32, paused };
+            known.due = self.storage.due(&wanted).await?;
         }
-        known.turns = self.turns.clone();
         Ok((known, batches))
-    }
-
-    /// Enough of those that wait: whoever has had a turn may have to stand back behind all others.
-    async fn due(
-        &mut self,
-        now: Timestamp,
-        slots: usize,
-        paused: &HashSet<BatchId>,
-    ) -> Result<Vec<Conversion>, Error> {
-        let owners = slots + self.turns.owners();
-        let wanted = Wanted { now, slots: slots as u32, owners: owners as u32, paused };
-        let due = self.storage.due(&wanted).await?;
-        self.turns.keep(&due);
-        Ok(due)
     }
 
     async fn others(&self, jobs: &[Job], running: &[Conversion]) -> Result<Vec<Conversion>, Error> {
@@ -271,7 +260,8 @@ impl Dispatcher {
             for record in self.storage.conversions_of_ids(&ids).await? {
                 if !self.endings.are_new() {
                     ending::count(&record);
-                    self.lesson.learn(&record);
+                    let job = fresh.iter().find(|job| job.conversion == record.id);
+                    self.lesson.learn(&record, job.map(|job| job.created_at));
                 }
                 if let Some(note) = ending::failed(&record) {
                     self.launcher.note(&job_name(record.id, record.attempt), &note).await;

@@ -3,7 +3,7 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `STORAGE_URL`, `QUEUE_URL` | `mongodb://` with `amqp://`, or `file:` twice; either may stand in a file that `.._FILE` names | |
-//! | `DISPATCHER_MAX_JOBS` | jobs alive at once | 10; the cores on one machine |
+//! | `DISPATCHER_MAX_JOBS` | jobs alive at once, at most 10000 | 10; the cores on one machine |
 //! | `DISPATCHER_MAX_JOBS_PER_USER` | of those, the jobs of one user | as many |
 //! | `DISPATCHER_NAMESPACE` | where Jobs are made | `default` |
 //! | `DISPATCHER_LEASE_NAMESPACE` | where the Lease `dispatcher-lease` is, by which several agree on the one that acts | its own |
@@ -33,6 +33,8 @@ use std::{
     thread::available_parallelism,
 };
 
+/// As many running conversions are read in one pass.
+pub(crate) const MOST_JOBS: usize = 10_000;
 const RUN_LIMIT_SECONDS: u64 = 3600;
 const PENDING_LIMIT_SECONDS: u64 = 300;
 
@@ -85,8 +87,8 @@ impl Config {
         let log_format = settings.or("LOG_FORMAT", LogFormat::Text);
         let pending_limit_seconds =
             settings.or("DISPATCHER_PENDING_LIMIT_SECONDS", PENDING_LIMIT_SECONDS);
-        let max_jobs: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS");
-        let per_user: Option<NonZero<usize>> = settings.optional("DISPATCHER_MAX_JOBS_PER_USER");
+        let max_jobs = jobs(&mut settings, "DISPATCHER_MAX_JOBS");
+        let per_user = jobs(&mut settings, "DISPATCHER_MAX_JOBS_PER_USER");
         let config = storage_url.zip(queue_url).and_then(|(storage_url, queue_url)| {
             let (storage, queue) = (storage_url.expose_secret(), queue_url.expose_secret());
             let runner = runner(&mut settings, storage, queue, pending_limit_seconds)?;
@@ -94,12 +96,12 @@ impl Config {
                 Runner::Kubernetes(..) => 10,
                 Runner::Children(_) => cores(),
             };
-            let max_jobs = max_jobs.map_or(default_jobs, NonZero::get);
+            let max_jobs = max_jobs.unwrap_or(default_jobs);
             Some(Self {
                 storage_url,
                 queue_url,
                 max_jobs,
-                max_jobs_per_user: per_user.map_or(max_jobs, NonZero::get),
+                max_jobs_per_user: per_user.unwrap_or(max_jobs),
                 pending_limit_seconds,
                 runner,
                 admin_listen,
@@ -119,6 +121,15 @@ impl Config {
         let settings = settings.with("STORAGE_URL", url.clone()).with("QUEUE_URL", url);
         Self::from_settings(settings.with("CONVERTER_JOB", program.display().to_string()))
     }
+}
+
+/// A number of jobs alive at once.
+fn jobs(settings: &mut Settings, name: &'static str) -> Option<usize> {
+    let jobs = settings.optional::<usize>(name)?;
+    if !(1..=MOST_JOBS).contains(&jobs) {
+        settings.fault(format!("{name} is {jobs}; it must be from 1 to {MOST_JOBS}"));
+    }
+    Some(jobs)
 }
 
 /// Exactly two sets of back ends are tested; any other mix is refused.

@@ -155,7 +155,13 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             give_up(record, job, "started but never reached its storage", plan);
         }
         Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
-        Phase::Suspended | Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
+        // Kueue gave its room to another while it was at work.
+        Phase::Suspended if is_silent(known, record) => {
+            let cause = Cause::Disruption("its Job was suspended again".to_owned());
+            plan.actions.push(release(record, cause));
+            plan.actions.push(Action::Delete(job.name.clone()));
+        }
+        Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
             give_up(record, job, "fell silent", plan);
         }
         Phase::Suspended | Phase::Waiting(_) | Phase::Running => {

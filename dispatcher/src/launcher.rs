@@ -152,6 +152,14 @@ impl Launcher {
         }
     }
 
+    /// Why it cannot be known or said that this one acts, if so.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.trouble(),
+            Self::Children(_) => None,
+        }
+    }
+
     /// Lets another one act.
     pub async fn resign(&self) {
         if let Self::Kubernetes(cluster) = self {

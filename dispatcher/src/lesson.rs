@@ -3,6 +3,7 @@
 
 use crate::decide::Limits;
 use domain::{Capacity, Conversion, State};
+use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use storage::{Error, Storage};
 
@@ -25,11 +26,13 @@ impl Lesson {
         Ok(self.capacity.get_or_insert_default())
     }
 
-    /// Learns from one that has ended.
-    pub(crate) fn learn(&mut self, record: &Conversion) {
-        if let (State::Succeeded, Some(began), Some(ended), Some(capacity)) =
+    /// Learns from one that has ended, and whose job began then: later than its dispatch where it was
+    /// held back.
+    pub(crate) fn learn(&mut self, record: &Conversion, job_began: Option<Timestamp>) {
+        if let (State::Succeeded, Some(dispatched), Some(ended), Some(capacity)) =
             (record.state, record.dispatched_at, record.finished_at, &mut self.capacity)
         {
+            let began = job_began.map_or(dispatched, |began| began.max(dispatched));
             capacity.speed.learn(record.video_bytes, ended.duration_since(began));
         }
     }

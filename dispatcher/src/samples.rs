@@ -2,8 +2,8 @@
 
 use crate::decide::{Known, Limits, Turns};
 use domain::{
-    Conversion, ConversionId, FileName, NewConversion, Options, PendingKind, Role, Sha256, Video,
-    VideoId,
+    Conversion, ConversionId, FileName, Lane, NewConversion, Options, PendingKind, Role, Sha256,
+    State, Video, VideoId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
@@ -64,4 +64,22 @@ pub(crate) fn conversion(id: ConversionId, video: &Video, now: Timestamp) -> Con
         mp3_kept_for: None,
     };
     Conversion::new(id, new, now)
+}
+
+/// Of what there is, that which the store gives for a pass: in each lane, of the owners who have waited
+/// longest, the first one that is due.
+pub(crate) fn due<'a>(
+    records: impl Iterator<Item = &'a Conversion>,
+    known: &Known,
+) -> Vec<Conversion> {
+    let stands =
+        |it: &Conversion| it.batch.as_ref().is_some_and(|it| known.paused_batches.contains(it));
+    let is_due =
+        |it: &&Conversion| it.state == State::Queued && it.not_before <= known.now && !stands(it);
+    let mut due: Vec<_> = records.filter(is_due).cloned().collect();
+    due.sort_by_key(|it| (it.lane(), it.owner.clone(), it.created_at, it.id));
+    due.dedup_by_key(|it| (it.lane(), it.owner.clone()));
+    due.sort_by_key(|it| (it.lane(), it.created_at, it.id));
+    let of = |lane| due.iter().filter(move |it| it.lane() == lane).take(known.owners_needed());
+    Lane::ALL.into_iter().flat_map(of).cloned().collect()
 }

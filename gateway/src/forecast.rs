@@ -1,7 +1,7 @@
 //! When the turn of a waiting conversion comes. What waits and runs is summed up once for all who ask
 //! within a moment, and only then.
 
-use crate::{context::Context, error::Error};
+use crate::context::Context;
 use domain::{Conversion, Crowd, State};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -28,25 +28,28 @@ pub(crate) struct TurnView {
     finish_expected_at: Option<Timestamp>,
 }
 
-/// The turn of a conversion; none for one that does not wait.
-pub(crate) async fn turn(
-    context: &Context,
-    record: &Conversion,
-) -> Result<Option<TurnView>, Error> {
+/// The turn of a conversion; none for one that does not wait, or while it cannot be told.
+pub(crate) async fn turn(context: &Arc<Context>, record: &Conversion) -> Option<TurnView> {
     if record.state != State::Queued {
-        return Ok(None);
+        return None;
     }
-    let (crowd, ahead) =
-        tokio::try_join!(crowd(context), async { Ok(context.storage.ahead_of(record).await?) })?;
+    let (context, record) = (context.clone(), record.clone());
+    // Goes on for others who wait for it too, even if this one hangs up.
+    let told = tokio::spawn(async move { tell(&context, &record).await }).await.ok()?;
+    told.inspect_err(|error| tracing::warn!(%error, "no forecast could be made")).ok()
+}
+
+async fn tell(context: &Context, record: &Conversion) -> Result<TurnView, storage::Error> {
+    let (crowd, ahead) = tokio::try_join!(crowd(context), context.storage.ahead_of(record))?;
     let place = crowd.place(record, ahead);
     let paused = context.storage.dispatching().await?.paused;
     let seconds = place.seconds.filter(|_| !paused);
     let wait = seconds.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
     let at = wait.and_then(|wait| Timestamp::now().max(record.not_before).checked_add(wait).ok());
-    Ok(Some(TurnView { position: place.position, finish_expected_at: at }))
+    Ok(TurnView { position: place.position, finish_expected_at: at })
 }
 
-async fn crowd(context: &Context) -> Result<Arc<Crowd>, Error> {
+async fn crowd(context: &Context) -> Result<Arc<Crowd>, storage::Error> {
     // Whoever comes while it is summed up waits for that and takes it too.
     let mut known = context.forecast.0.lock().await;
     if let Some((at, crowd)) = known.as_ref()

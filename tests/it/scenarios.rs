@@ -77,7 +77,7 @@ const USUALLY: Scenario = Scenario {
 
 scenarios! {
     suite::a_random_fault_every_few_seconds, only: Some(Which::Cluster),
-        settings: Settings { proxied: true, max_jobs: 4, job_ttl_seconds: 5, ..BREAKABLE };
+        settings: Settings { proxied: true, standby: true, max_jobs: 4, job_ttl_seconds: 5, ..BREAKABLE };
     suite::the_cluster_checker_sees_every_damage, only: Some(Which::Cluster);
     parts::rabbitmq_is_killed_thrice, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
     parts::mongod_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
@@ -86,6 +86,7 @@ scenarios! {
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
     deaths::the_dispatcher_is_killed_at_thirty_random_moments, only: Some(Which::Cluster);
     deaths::a_killed_converter_is_replaced_within_20_s;
+    deaths::a_lost_node_is_replaced_within_20_s, only: Some(Which::Cluster), settings: BREAKABLE;
     deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);
     deaths::messages_lost_while_the_server_is_down, only: Some(Which::Embedded);
     faults::the_checker_sees_every_damage, only: Some(Which::Embedded);

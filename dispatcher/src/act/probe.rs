@@ -54,7 +54,10 @@ impl Probe for Ready {
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async { self.storage.ping().await.map_err(|error| error.to_string()) })
+        Box::pin(async {
+            self.storage.ping().await.map_err(|error| error.to_string())?;
+            self.launcher.trouble().map_or(Ok(()), Err)
+        })
     }
 
     fn look(&self) -> BoxFuture<'_, ()> {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// After this long a batch gets one slot beside the uploads.
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
-/// Owners whose turns are remembered.
+/// Owners whose turns are remembered: with no more than so many who wait, turns are exact.
 const MOST_TURNS: usize = 1000;
 
 /// Whose turn it was last, for those who were given slots of late. Whoever is forgotten is served a
@@ -34,18 +34,6 @@ impl Turns {
         if let Some(oldest) = oldest.filter(|_| self.last.len() > MOST_TURNS) {
             self.last.remove(&oldest);
         }
-    }
-
-    /// Forgets those who have nothing waiting.
-    pub fn keep(&mut self, waiting: &[Conversion]) {
-        let waiting: HashSet<_> =
-            waiting.iter().map(|record| (record.lane(), record.owner.clone())).collect();
-        self.last.retain(|who, _| waiting.contains(who));
-    }
-
-    /// How many are remembered.
-    pub fn owners(&self) -> usize {
-        self.last.len()
     }
 
     fn last(&self, lane: Lane, owner: &UserName) -> u64 {
@@ -107,6 +95,16 @@ impl Known {
         let expected = self.running.iter().map(|record| job_name(record.id, record.attempt));
         taken.extend(expected.filter(|name| !ended.contains(name.as_str())));
         if self.paused { 0 } else { self.limits.jobs.saturating_sub(taken.len()) }
+    }
+
+    /// Of so many owners who have something due, those that have waited longest must be known: as
+    /// many as there are free slots, and those who may have to stand back behind others, because they have
+    /// something at work or have had a turn.
+    pub fn owners_needed(&self) -> usize {
+        let at_work = self.running.iter().map(|record| &record.owner);
+        let had_a_turn = self.turns.last.keys().map(|(_, owner)| owner);
+        let back: HashSet<_> = at_work.chain(had_a_turn).collect();
+        self.free_slots() + back.len()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Every seed is one history of steps: uploads, passes that a crash cuts short between any two
 //! actions, calls that are done and reported failed or not done at all, a second dispatcher that acts
 //! on an old view, a watch that stands still, pods that die, freeze, run twice or outlive their Job,
-//! Jobs deleted by strangers, clocks that jump, conversions called off or deleted by their owner,
+//! Jobs deleted by strangers or held back by Kueue, clocks that jump, conversions called off or deleted by their owner,
 //! dispatching and a batch that are paused and resumed.
 //! A message that is lost or comes twice is a pass that does not come, or comes twice. Then the faults
 //! stop, and everything must come to one end. `SEED=n` repeats a history; what fails is shrunk.
@@ -37,6 +37,10 @@ enum Step {
     Vanish { nth: usize },
     /// A stranger deletes a Job.
     Stranger { nth: usize },
+    /// Kueue gives a Job's room to another.
+    Suspend { nth: usize },
+    /// Kueue lets a Job begin that it held back.
+    Admit { nth: usize },
     /// The dispatcher dies, and its children with it.
     Crash,
     /// The watch shows nothing new from here on.
@@ -55,10 +59,20 @@ enum Step {
     Hold,
 }
 
+/// What runs attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runner {
+    /// Children of the dispatcher.
+    Children,
+    /// Jobs that begin at once.
+    Jobs,
+    /// Jobs that Kueue holds back.
+    Kueue,
+}
+
 #[derive(Clone, Debug)]
 struct History {
-    /// Children of the dispatcher, or Jobs.
-    children: bool,
+    runner: Runner,
     steps: Vec<Step>,
     /// For what is left to chance after the faults.
     chance: u64,
@@ -89,7 +103,7 @@ impl Choices {
     }
 
     fn step(&mut self) -> Step {
-        match self.below(43) {
+        match self.below(47) {
             0..2 => Step::Upload,
             2..11 => Step::Pass { chance: self.next() },
             11..29 => Step::Pod { chance: self.next() },
@@ -105,6 +119,8 @@ impl Choices {
             39 => Step::Switch,
             40 => Step::Hold,
             41 => Step::Outage { millis: self.below(40_000) as i64 },
+            42 => Step::Suspend { nth: self.below(4) },
+            43..46 => Step::Admit { nth: self.below(4) },
             _ => Step::Act { chance: self.next() },
         }
     }
@@ -113,15 +129,19 @@ impl Choices {
 impl History {
     fn of(seed: u64) -> Self {
         let mut choices = Choices(seed);
-        let children = choices.one_in(2);
+        let runner = match choices.below(4) {
+            0 | 1 => Runner::Children,
+            2 => Runner::Jobs,
+            _ => Runner::Kueue,
+        };
         // Faults stop anywhere, most often in the middle of things.
         let steps = (0..20 + choices.below(STEPS)).map(|_| choices.step()).collect();
-        Self { children, steps, chance: choices.next() }
+        Self { runner, steps, chance: choices.next() }
     }
 
     /// What is wrong with its course, if anything.
     fn fault(&self, rules: Rules) -> Option<String> {
-        let mut world = World::new(rules, self.children);
+        let mut world = World::new(rules, self.runner);
         world.step(&Step::Upload);
         for step in &self.steps {
             world.step(step);
@@ -174,6 +194,8 @@ impl Step {
             Self::Cancel { nth } => at_most(nth).map(|nth| Self::Cancel { nth }).collect(),
             Self::Vanish { nth } => at_most(nth).map(|nth| Self::Vanish { nth }).collect(),
             Self::Stranger { nth } => at_most(nth).map(|nth| Self::Stranger { nth }).collect(),
+            Self::Suspend { nth } => at_most(nth).map(|nth| Self::Suspend { nth }).collect(),
+            Self::Admit { nth } => at_most(nth).map(|nth| Self::Admit { nth }).collect(),
             _ => Vec::new(),
         }
     }

@@ -59,3 +59,16 @@ fn a_job_that_was_created_late_has_its_whole_time() {
     assert!(!plan(110, 50).actions.is_empty());
     assert!(!plan(90, 0).actions.is_empty());
 }
+
+#[test]
+fn a_job_that_is_suspended_again_is_no_failure() {
+    let record = running(true);
+    let plan = |now| decide(&known(now, &record, Phase::Suspended, 0, 0));
+    assert_eq!(plan(11).actions, []);
+    let [Action::Change(_, Change::Release { cause, .. }), Action::Delete(_)] =
+        &plan(12).actions[..]
+    else {
+        panic!("{:?}", plan(12))
+    };
+    assert!(matches!(cause, Cause::Disruption(_)), "{cause:?}");
+}

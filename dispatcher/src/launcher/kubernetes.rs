@@ -9,6 +9,7 @@ mod examine;
 mod job;
 mod lease;
 mod needs;
+mod nodes;
 mod phase;
 mod template;
 mod trial;
@@ -22,10 +23,11 @@ use super::{Error, Job, Note, Tenure};
 use backoff::Growing;
 use domain::Conversion;
 use futures::StreamExt;
-use job::{SELECTOR, SPEC_HASH, identity};
+use jiff::Timestamp;
+use job::{Outlook, SELECTOR, SPEC_HASH, identity};
 use k8s_openapi::api::{
     batch::v1::Job as KubeJob,
-    core::v1::{Event, Pod},
+    core::v1::{Event, Pod, PodSpec},
 };
 use kube::{
     Api, Client,
@@ -73,6 +75,7 @@ pub struct Kubernetes {
     pods: Store<Pod>,
     changed: Arc<Notify>,
     tenure: watch::Receiver<Tenure>,
+    trouble: watch::Receiver<Option<String>>,
     lease: Mutex<Option<lease::Holder>>,
 }
 
@@ -96,9 +99,13 @@ impl Kubernetes {
         pods.wait_until_ready().await.map_err(unavailable)?;
         let namespace = lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let lease = lease::Holder::begin(Api::namespaced(client, &namespace), lease.holder);
-        let tenure = lease.tenure.clone();
+        let (tenure, trouble) = (lease.tenure.clone(), lease.trouble.clone());
         let lease = Mutex::new(Some(lease));
-        Ok(Self { config, api, events, jobs, pods, changed, tenure, lease })
+        Ok(Self { config, api, events, jobs, pods, changed, tenure, trouble, lease })
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
     }
 
     pub(super) fn tenure(&self) -> watch::Receiver<Tenure> {
@@ -114,9 +121,10 @@ impl Kubernetes {
     pub(super) async fn launch(
         &self,
         record: &Conversion,
-        expected: Option<f64>,
+        seconds: Option<f64>,
     ) -> Result<(), Error> {
-        let job = job::build(&self.config, record, expected);
+        let avoid = nodes::to_avoid(&self.pods.state(), record.id, Timestamp::now());
+        let job = job::build(&self.config, record, &Outlook { seconds, avoid });
         match answered("create", self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
@@ -242,7 +250,8 @@ fn trim_job(job: &mut KubeJob) {
 fn trim_pod(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
     pod.metadata.annotations = None;
-    pod.spec = None;
+    let node_name = pod.spec.take().and_then(|spec| spec.node_name);
+    pod.spec = Some(PodSpec { node_name, ..PodSpec::default() });
 }
 
 /// Keeps a copy of all objects with our label up to date, and rings at each change.

@@ -228,7 +228,7 @@ pub(super) async fn show_conversion(
     let view = view_of(seen.clone());
     let tag = view.tag();
     let response = match is_new(tag.clone()) {
-        true => json(&view.with_turn(forecast::turn(&context, &seen).await?)).into_response(),
+        true => json(&view.with_turn(forecast::turn(&context, &seen).await)).into_response(),
         false => StatusCode::NOT_MODIFIED.into_response(),
     };
     Ok(tagged(response, tag))

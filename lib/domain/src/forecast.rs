@@ -129,7 +129,9 @@ impl Crowd {
         let told = record.pace.zip(record.alive_at);
         let told = told.map(|(pace, at)| f64::from(pace.seconds_left) - since(at));
         let whole = self.capacity.speed.seconds(record.video_bytes as f64);
-        let guess = whole.zip(record.dispatched_at).map(|(whole, at)| whole - since(at));
+        // One that is held back has not begun.
+        let began = record.dispatched_at.filter(|_| record.waiting.is_none());
+        let guess = whole.map(|whole| whole - began.map_or(0.0, since));
         let left = told.or(guess).unwrap_or(0.0).max(0.0);
         self.running.push((record.owner.clone(), record.lane(), left));
     }
@@ -205,11 +207,13 @@ impl Crowd {
 /// done after `running`.
 fn start(slots: u32, mut running: Vec<f64>, count: u64, each: f64) -> f64 {
     let slots = slots.max(1) as usize;
+    // Of slots that are free already no more matter than there are to fill.
+    let used = slots.min(running.len() + count.min(ONE_BY_ONE) as usize + 1);
     running.sort_by(f64::total_cmp);
     // More run than there will be slots: so many must end first.
     let over = running.len().saturating_sub(slots);
     running.drain(..over);
-    running.resize(slots, 0.0);
+    running.resize(used, 0.0);
     let shared = count.saturating_sub(ONE_BY_ONE);
     let shared = shared as f64 * each / slots as f64;
     let millis = |seconds: f64| (seconds * 1e3) as u64;
@@ -279,6 +283,7 @@ mod tests {
         assert!((start(2, vec![4.0, 6.0], 1, 9.0) - 6.0).abs() < 1e-9);
         assert!((start(2, vec![4.0, 6.0], 2, 9.0) - 13.0).abs() < 1e-9);
         assert!((start(1, vec![4.0, 6.0], 0, 9.0) - 6.0).abs() < 1e-9);
+        assert!((start(u32::MAX, vec![4.0], 20_000, 9.0)).abs() < 1.0);
         let many = start(10, vec![5.0; 10], 1_000_000, 2.0);
         assert!((many - 200_005.0).abs() < 3.0, "{many}");
     }

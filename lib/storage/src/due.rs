@@ -17,7 +17,7 @@ pub struct Wanted<'a> {
     pub now: Timestamp,
     /// Slots to be filled.
     pub slots: u32,
-    /// Owners in each lane, those first who have waited longest.
+    /// Owners in each lane who have something due, those first who have waited longest.
     pub owners: u32,
     /// Batches that stand still.
     pub paused: &'a HashSet<BatchId>,
@@ -39,19 +39,34 @@ impl Storage {
         let paused: Vec<_> = wanted.paused.iter().map(BatchId::as_str).collect();
         for lane in Lane::ALL {
             let without = if lane == Lane::Bulk { paused.as_slice() } else { &[] };
-            let line = Line { lane, without };
-            let firsts = on!(self, store => store.firsts(line, wanted.owners).await)?;
+            due.extend(self.due_in(Line { lane, without }, wanted).await?);
+        }
+        Ok(due)
+    }
+
+    /// Those whose first attempts failed a moment ago have nothing due, and others take their place.
+    async fn due_in(&self, line: Line<'_>, wanted: &Wanted<'_>) -> Result<Vec<Conversion>, Error> {
+        let mut limit = wanted.owners;
+        loop {
+            let firsts = on!(self, store => store.firsts(line, limit).await)?;
+            let are_all = firsts.len() < limit as usize;
             let each = wanted.slots.div_ceil(firsts.len().max(1) as u32);
+            let (mut due, mut owners) = (Vec::new(), 0);
             for first in firsts {
+                let before = due.len();
                 if each == 1 && first.not_before <= wanted.now {
                     due.push(first);
                 } else {
                     let (owner, now) = (&first.owner, wanted.now);
                     due.extend(on!(self, store => store.due_of(line, owner, now, each).await)?);
                 }
+                owners += u32::from(due.len() > before);
             }
+            if are_all || owners >= wanted.owners {
+                return Ok(due);
+            }
+            limit = limit.saturating_mul(4);
         }
-        Ok(due)
     }
 
     /// Everything that waits or runs, and how fast it goes. Its cost grows with what waits.

@@ -54,6 +54,7 @@ write_users() {
     write_user proxy system:kube-proxy https://127.0.0.1:6443 ''
     write_user dns coredns https://127.0.0.1:6443 system:masters
     write_user kubelet "system:node:$node" https://127.0.0.1:6443 system:nodes
+    write_user worker "system:node:$node-worker" https://127.0.0.1:6443 system:nodes
 }
 
 # write_user FILE USER SERVER GROUP

@@ -10,7 +10,7 @@ pub(super) async fn kueue_admits_the_jobs_of_its_queue(stack: &mut Stack) -> Res
     let cluster = stack.cluster_mut()?;
     cluster.dispatcher.settings.push(("DISPATCHER_KUEUE_QUEUE", "videos".to_owned()));
     // For so long a Job that could begin might take to do so.
-    cluster.dispatcher.settings.push(("DISPATCHER_PENDING_LIMIT_SECONDS", "2".to_owned()));
+    cluster.dispatcher.settings.push(("DISPATCHER_PENDING_LIMIT_SECONDS", "8".to_owned()));
     cluster.kill_dispatcher().await?;
     let clip = clips::clip(stack.folder(), 440, 5.0)?;
     let id = user.upload(&clip).await?;
@@ -27,7 +27,7 @@ pub(super) async fn kueue_admits_the_jobs_of_its_queue(stack: &mut Stack) -> Res
     let job = &jobs["items"][0];
     ensure!(job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "videos", "{job}");
     ensure!(job["spec"]["suspend"] == true, "{job}");
-    wait::pause(std::time::Duration::from_secs(4)).await;
+    wait::pause(std::time::Duration::from_secs(10)).await;
     let held = user.conversion(&id).await?;
     ensure!(held["attempt"] == 1 && held["mp3"].is_null(), "waiting counted as failure: {held}");
     let name = job["metadata"]["name"].as_str().unwrap_or_default();

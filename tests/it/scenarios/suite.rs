@@ -26,8 +26,8 @@ use std::{
     time::Duration,
 };
 
-/// Of the time in which uploads come and faults hit, each conversion's share.
-const SHARE: Duration = Duration::from_millis(1100);
+/// Of the time in which uploads come and faults hit, each conversion's share: 2,000 take an hour.
+const SHARE: Duration = Duration::from_millis(1800);
 /// Longest time until the last conversion has ended, once nothing is harmed any more.
 const LONG: Duration = Duration::from_secs(300);
 const USERS: [&str; 5] = ["ada", "grace", "edith", "hedy", "mary"];

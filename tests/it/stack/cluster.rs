@@ -111,11 +111,12 @@ impl Cluster {
         .await
     }
 
-    /// kill -9 of auth, gateway or dispatcher.
+    /// kill -9 of auth, gateway, dispatcher or standby.
     pub(crate) fn kill(&mut self, name: &str) {
         match name {
             "auth" => self.auth.kill(),
             "gateway" => self.gateway.kill(),
+            "standby" => self.standby.iter_mut().for_each(Service::kill),
             _ => self.dispatcher.kill(),
         }
     }
@@ -125,9 +126,12 @@ impl Cluster {
         [&mut self.auth, &mut self.gateway, &mut self.dispatcher]
     }
 
-    /// Starts those of auth, gateway and dispatcher that do not run.
+    /// Starts the services that do not run.
     pub(crate) fn revive(&mut self) -> Result {
         let folder = self.folder.path().to_owned();
+        if let Some(standby) = &mut self.standby {
+            standby.revive(&folder)?;
+        }
         self.services().into_iter().try_for_each(|service| service.revive(&folder))
     }
 

@@ -75,6 +75,11 @@ impl Site {
         output_of(self.tool("part").args([action, name]), None).map(drop)
     }
 
+    /// Starts, kills or removes the second node; see `tests/cluster/worker`.
+    pub(crate) fn worker(&self, action: &str) -> Result {
+        output_of(self.tool("worker").arg(action), None).map(drop)
+    }
+
     /// Packs a program as an image of this name, and puts it on the node.
     pub(crate) fn pack(&self, program: &Path, image: &str) -> Result {
         output_of(self.tool("image").arg(program).arg(image), None).map(drop)

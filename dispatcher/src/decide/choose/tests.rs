@@ -1,7 +1,10 @@
 //! Who is next, told as stories of users with more or less to do.
 
 use super::*;
-use crate::{decide::Limits, samples};
+use crate::{
+    decide::{Limits, simulation::Choices},
+    samples,
+};
 use domain::{ConversionId, VideoId};
 use jiff::Timestamp;
 
@@ -142,12 +145,45 @@ fn of_those_who_had_turns_a_thousand_are_remembered() {
     for name in &names {
         turns.take(Lane::Interactive, name);
     }
-    assert_eq!(turns.owners(), MOST_TURNS);
+    assert_eq!(turns.last.len(), MOST_TURNS);
     assert_eq!(turns.last(Lane::Interactive, &names[0]), 0);
     assert!(
         turns.last(Lane::Interactive, &names[1499]) > turns.last(Lane::Interactive, &names[1498])
     );
     assert_eq!(turns.last(Lane::Bulk, &names[1499]), 0);
-    turns.keep(&[waits("u1499", 0), waits("u0", 0)]);
-    assert_eq!(turns.owners(), 1);
+}
+
+/// Who is chosen of all must be chosen of those few that a pass reads.
+#[test]
+fn as_many_are_read_as_could_be_next() {
+    for seed in 0..2000 {
+        let mut choices = Choices::of(seed);
+        let one = |choices: &mut Choices| {
+            let record = waits(&format!("u{}", choices.below(30)), choices.below(500) as i64);
+            if choices.one_in(3) { in_batch(record) } else { record }
+        };
+        let jobs = 1 + choices.below(6);
+        let running = (0..choices.below(jobs)).map(|_| {
+            let record = one(&mut choices);
+            Conversion { state: State::Running, attempt: 1, ..record }
+        });
+        let running: Vec<_> = running.collect();
+        let waiting: Vec<_> = (0..choices.below(60)).map(|_| one(&mut choices)).collect();
+        let mut turns = Turns::default();
+        for _ in 0..choices.below(20) {
+            let record = one(&mut choices);
+            turns.take(record.lane(), &record.owner);
+        }
+        let limits = Limits { jobs, per_user: 1 + choices.below(2), pending: PATIENCE };
+        let now = at(300 + choices.below(800) as i64);
+        let known = Known { now, limits, turns, running, ..Known::nothing() };
+        let everyone = Known { limits: Limits { jobs: 1000, ..limits }, ..known.clone() };
+        let plan = |due| {
+            let mut plan = Plan::default();
+            choose(&Known { due, ..known.clone() }, &mut plan);
+            plan
+        };
+        let few = plan(samples::due(waiting.iter(), &known));
+        assert_eq!(few, plan(samples::due(waiting.iter(), &everyone)), "seed {seed}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     super::job_name,
     needs::{Bounds, Needs},
+    nodes,
     template::JobTemplate,
 };
 use domain::Conversion;
@@ -18,7 +19,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Selects everything this dispatcher has made.
 pub(super) const SELECTOR: &str = "app.kubernetes.io/managed-by=audio-converter-dispatcher";
@@ -64,15 +65,26 @@ const USER: i64 = 10001;
 /// The label by which Kueue knows what it is to admit.
 const KUEUE: &str = "kueue.x-k8s.io/queue-name";
 
-/// Builds the Job of the record's attempt, which is expected to take so many seconds.
-pub(super) fn build(config: &JobConfig, record: &Conversion, expected: Option<f64>) -> Job {
-    // What is expected changes, and with it what the attempt is given; whose Job it is does not.
+/// What is known of an attempt besides its record. It changes from one moment to the next; whose Job it
+/// is does not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outlook {
+    /// Seconds that it is expected to take.
+    pub(super) seconds: Option<f64>,
+    /// Nodes on which it had better not be.
+    pub(super) avoid: BTreeSet<String>,
+}
+
+/// Builds the Job of the record's attempt.
+pub(super) fn build(config: &JobConfig, record: &Conversion, outlook: &Outlook) -> Job {
     let same = spec(config, record, config.bounds.needs(record, None));
     let mut annotations = annotations(record);
     annotations
         .insert(SPEC_HASH.to_owned(), hash_of(&serde_json::to_string(&same).unwrap_or_default()));
     let mut labels = labels(record);
     labels.extend(config.kueue_queue.iter().map(|queue| (KUEUE.to_owned(), queue.clone())));
+    let mut spec = spec(config, record, config.bounds.needs(record, outlook.seconds));
+    nodes::keep_off(spec.template.spec.get_or_insert_default(), &outlook.avoid);
     Job {
         metadata: ObjectMeta {
             name: Some(job_name(record.id, record.attempt)),
@@ -81,13 +93,22 @@ pub(super) fn build(config: &JobConfig, record: &Conversion, expected: Option<f6
             annotations: Some(annotations),
             ..ObjectMeta::default()
         },
-        spec: Some(spec(config, record, config.bounds.needs(record, expected))),
+        spec: Some(spec),
         status: None,
     }
 }
 
 fn spec(config: &JobConfig, record: &Conversion, needs: Needs) -> JobSpec {
     let deadline = config.pending_limit_seconds + config.bounds.run_limit_seconds + MARGIN_SECONDS;
+    let mut template = config.template.merged_with(PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels(record)),
+            annotations: Some(annotations(record)),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(pod(config, record, needs)),
+    });
+    nodes::leave_lost(template.spec.get_or_insert_default());
     JobSpec {
         // Kueue lets it begin.
         suspend: config.kueue_queue.is_some().then_some(true),
@@ -96,14 +117,7 @@ fn spec(config: &JobConfig, record: &Conversion, needs: Needs) -> JobSpec {
         // Counts waiting too.
         active_deadline_seconds: i64::try_from(deadline).ok(),
         ttl_seconds_after_finished: Some(config.ttl_seconds),
-        template: config.template.merged_with(PodTemplateSpec {
-            metadata: Some(ObjectMeta {
-                labels: Some(labels(record)),
-                annotations: Some(annotations(record)),
-                ..ObjectMeta::default()
-            }),
-            spec: Some(pod(config, record, needs)),
-        }),
+        template,
         ..JobSpec::default()
     }
 }

@@ -5,7 +5,7 @@
 //! renewal is [`SURE`] ago, which is sooner. One that ends gives the Lease back, and the watch of the
 //! others shows that at once.
 
-use super::{super::Tenure, backoff::Growing};
+use super::{super::Tenure, backoff::Growing, reason};
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -44,6 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Holds the Lease when it can.
 pub(super) struct Holder {
     pub(super) tenure: watch::Receiver<Tenure>,
+    pub(super) trouble: watch::Receiver<Option<String>>,
     leave: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -52,10 +53,21 @@ impl Holder {
     /// Begins to ask for it in the name of `me`, which no other process may have at the same time.
     pub(super) fn begin(api: Api<Lease>, me: String) -> Self {
         let (sender, tenure) = watch::channel(Tenure::Elsewhere);
+        let not_seen = format!("the Lease {NAME} was not seen yet");
+        let (troubles, trouble) = watch::channel(Some(not_seen));
         let leave = CancellationToken::new();
-        let keeper = Keeper { api, me, tenure: sender, seen: None, not_before: Instant::now() };
+        let not_before = Instant::now();
+        let keeper = Keeper {
+            api,
+            me,
+            tenure: sender,
+            trouble: troubles,
+            well: true,
+            seen: None,
+            not_before,
+        };
         let task = tokio::spawn(keeper.keep(leave.clone()));
-        Self { tenure, leave, task }
+        Self { tenure, trouble, leave, task }
     }
 
     /// Gives it back, so that another one begins at once.
@@ -77,6 +89,10 @@ struct Keeper {
     api: Api<Lease>,
     me: String,
     tenure: watch::Sender<Tenure>,
+    /// Why it is not known who has it, or why it cannot be written.
+    trouble: watch::Sender<Option<String>>,
+    /// Whether nothing had to be complained of since it last went well.
+    well: bool,
     seen: Option<Seen>,
     /// Nothing is asked for before this time: what was asked for last has failed.
     not_before: Instant,
@@ -93,7 +109,7 @@ impl Keeper {
                 () = leave.cancelled() => return self.give_back().await,
                 change = changes.next() => match change {
                     Some(Ok(lease)) => self.see(lease),
-                    Some(Err(error)) => tracing::debug!(%error, "the watch of the Lease broke"),
+                    Some(Err(error)) => self.complain("watched", &reason(&error)),
                     None => return,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => self.ask().await,
@@ -113,6 +129,7 @@ impl Keeper {
     }
 
     fn see(&mut self, lease: Option<Lease>) {
+        self.goes_well();
         let is_mine = holder(lease.as_ref()) == Some(&self.me);
         if is_mine && self.tenure.borrow().is_here() {
             // An echo of what was written, perhaps a late one.
@@ -142,12 +159,13 @@ impl Keeper {
         match written {
             Ok(Ok(lease)) => {
                 self.seen = Some(Seen { lease: Some(lease), at: begun });
+                self.goes_well();
                 self.enter(Tenure::Here(Some(begun + SURE)));
             }
             Ok(Err(Error::Api(refusal))) if refusal.code == 409 || refusal.code == 404 => {
                 self.look().await
             }
-            Ok(Err(error)) => self.later(&error.to_string()),
+            Ok(Err(error)) => self.later(&reason(&error)),
             Err(_) => self.later("the API server does not answer"),
         }
     }
@@ -161,14 +179,37 @@ impl Keeper {
                 self.seen = Some(Seen { lease, at });
             }
             Ok(Ok(lease)) => self.see(lease),
-            Ok(Err(error)) => self.later(&error.to_string()),
+            Ok(Err(error)) => self.later(&reason(&error)),
             Err(_) => self.later("the API server does not answer"),
         }
     }
 
+    /// After a failure. Whoever could not renew it for so long may have a successor, and leaves the
+    /// messages to that one.
     fn later(&mut self, why: &str) {
-        tracing::warn!(why, "the Lease could not be written; trying again");
+        self.complain("written", why);
         self.not_before = Instant::now() + RETRY;
+        if self.seen.as_ref().is_none_or(|seen| seen.at.elapsed() >= TERM) {
+            self.enter(Tenure::Elsewhere);
+        }
+    }
+
+    /// Says once what goes wrong, and not at every try.
+    fn complain(&mut self, done: &str, why: &str) {
+        let text = format!(
+            "the Lease {NAME} cannot be {done}: {why}; whoever has it must be allowed to get, list, watch, \
+             create and update leases"
+        );
+        if self.well {
+            tracing::warn!("{text}; trying again");
+        }
+        self.well = false;
+        self.trouble.send_replace(Some(text));
+    }
+
+    fn goes_well(&mut self) {
+        self.well = true;
+        self.trouble.send_replace(None);
     }
 
     fn enter(&self, tenure: Tenure) {

@@ -1,7 +1,7 @@
 //! A Job that the API server judges and does not keep: what is wrong with settings and policies is
 //! told at the start, and not by the first upload.
 
-use super::job::{JobConfig, build};
+use super::job::{JobConfig, Outlook, build};
 use domain::{
     Conversion, ConversionId, FileName, NewConversion, Options, Role, Sha256, Video, VideoId,
 };
@@ -29,5 +29,5 @@ pub(super) fn job(config: &JobConfig) -> Option<Job> {
         idempotency: None,
         mp3_kept_for: None,
     };
-    Some(build(config, &Conversion::new(ConversionId::generate(), new, now), None))
+    Some(build(config, &Conversion::new(ConversionId::generate(), new, now), &Outlook::default()))
 }

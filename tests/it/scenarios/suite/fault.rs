@@ -18,6 +18,8 @@ enum Fault {
     Part(&'static str),
     /// A service is killed.
     Service(&'static str),
+    /// The dispatcher that acts is stopped, and goes on after at most 9 s: perhaps beside its successor.
+    Freeze,
     /// The Job of a running pod is deleted.
     Job,
     /// A running pod is deleted without mercy.
@@ -42,7 +44,7 @@ const OF_ATTEMPTS: [(&str, Fault); 4] = [
     ("converter stopped", Fault::Stop),
 ];
 
-const OTHERS: [(&str, Fault); 13] = [
+const OTHERS: [(&str, Fault); 15] = [
     ("rabbitmq killed", Fault::Part("rabbitmq")),
     ("mongod killed", Fault::Part("mongod")),
     ("mariadb killed", Fault::Part("mariadb")),
@@ -51,6 +53,8 @@ const OTHERS: [(&str, Fault); 13] = [
     ("auth killed", Fault::Service("auth")),
     ("gateway killed", Fault::Service("gateway")),
     ("dispatcher killed", Fault::Service("dispatcher")),
+    ("second dispatcher killed", Fault::Service("standby")),
+    ("dispatcher frozen", Fault::Freeze),
     ("connections cut", Fault::Link(|proxy, _| proxy.cut())),
     ("connections slow", Fault::Link(|proxy, chance| proxy.slow(chance.random_range(500..20_000)))),
     (
@@ -129,6 +133,7 @@ impl<'a> Faults<'a> {
                 self.cluster.revive()?;
                 Ok(true)
             }
+            Fault::Freeze => self.freeze().await,
             Fault::Job => Ok(self.delete(true)),
             Fault::Pod => Ok(self.delete(false)),
             Fault::Kill => Ok(self.converter().is_some_and(|id| signal("-KILL", id))),
@@ -177,6 +182,15 @@ impl<'a> Faults<'a> {
             signal("-CONT", id);
         }));
         true
+    }
+
+    async fn freeze(&mut self) -> Result<bool> {
+        let length = Duration::from_millis(self.chance.random_range(1000..9000));
+        // Without an API server nobody tells who acts.
+        let Ok([active, _]) = self.cluster.dispatchers() else { return Ok(false) };
+        let hit = active.signal("-STOP").is_ok();
+        pause(if hit { length } else { Duration::ZERO }).await;
+        Ok(hit && active.signal("-CONT").is_ok())
     }
 
     async fn harm(&mut self, harm: fn(&Proxy, &mut StdRng)) -> Result<bool> {
