@@ -119,6 +119,7 @@ scenarios! {
     operators::a_scrape_has_the_metrics_of_the_page_and_no_others, only: Some(Which::Embedded);
     doctor::the_doctor_finds_each_fault_and_its_fix, only: Some(Which::Cluster);
     starts::services_wait_for_what_they_need, only: Some(Which::Cluster), settings: PROXIED;
+    starts::a_dispatcher_that_may_not_have_the_lease_is_not_ready, only: Some(Which::Cluster);
     policies::a_stolen_dispatcher_token_is_worth_little, only: Some(Which::Cluster);
     policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
     quotas::kueue_admits_the_jobs_of_its_queue, only: Some(Which::Cluster);

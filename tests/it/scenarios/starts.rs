@@ -91,3 +91,32 @@ async fn what_waiting_cannot_mend_ends_it(stack: &mut Stack) -> Result {
     }
     cluster.revive()
 }
+
+/// Without the Lease it can never act: that shows at the start, and where it does.
+pub(super) async fn a_dispatcher_that_may_not_have_the_lease_is_not_ready(
+    stack: &mut Stack,
+) -> Result {
+    let user = stack.user("ada").await?;
+    let cluster = stack.cluster_mut()?;
+    let admin = format!("127.0.0.1:{}", free_port()?);
+    cluster.dispatcher.settings.push(("ADMIN_LISTEN", admin.clone()));
+    let services = format!("--namespace={}", cluster.services_namespace());
+    cluster.kubectl(&["delete", "rolebinding", "dispatcher", &services], None)?;
+    cluster.kill_dispatcher().await?;
+    wait::until_true("the reason", LONG, async || {
+        let (status, text) = ask(&admin, "readyz").await?;
+        Ok(status == 503 && text.contains("dispatcher-lease") && text.contains("must be allowed"))
+    })
+    .await?;
+    ensure!(ask(&admin, "healthz").await?.0 == 200, "it seems dead");
+    let account = format!("--serviceaccount={}:dispatcher", cluster.services_namespace());
+    let bind = ["create", "rolebinding", "dispatcher", "--role=dispatcher", &account, &services];
+    cluster.kubectl(&bind, None)?;
+    let ready = async || Ok(ask(&admin, "readyz").await?.0 == 200);
+    wait::until_true("the dispatcher to be ready", LONG, ready).await?;
+    let said = cluster.dispatcher.log().matches("cannot be watched").count();
+    ensure!(said == 1, "it was said {said} times");
+    let clip = clips::clip(stack.folder(), 440, 1.0)?;
+    user.mp3(&user.upload(&clip).await?).await?;
+    Ok(())
+}

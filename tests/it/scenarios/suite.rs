@@ -26,8 +26,9 @@ use std::{
     time::Duration,
 };
 
-/// Of the time in which uploads come and faults hit, each conversion's share: 2,000 take an hour.
-const SHARE: Duration = Duration::from_millis(1800);
+/// Of the time in which uploads come and faults hit, each conversion's share: 2,000 take an hour in
+/// `make soak`.
+const SHARES: [Duration; 2] = [Duration::from_millis(1100), Duration::from_millis(1800)];
 /// Longest time until the last conversion has ended, once nothing is harmed any more.
 const LONG: Duration = Duration::from_secs(300);
 const USERS: [&str; 5] = ["ada", "grace", "edith", "hedy", "mary"];
@@ -37,15 +38,16 @@ pub(super) async fn a_random_fault_every_few_seconds(stack: &mut Stack) -> Resul
     let mut chance = StdRng::seed_from_u64(seed);
     let mut told = Told::new(stack.folder(), BY_DEATH);
     // What is killed again and again is done again and again: many have a long queue before them.
-    told.patience = LONG + 2 * SHARE * count;
+    let time = SHARES[usize::from(is_soak())] * count;
+    told.patience = LONG + 2 * time;
     let queue = Queue::open(&stack.queue_url()).await?;
     let heard = Heard::begin(&queue, stack.folder()).await?;
     let (accepted, ended) = (RefCell::default(), Cell::new(false));
-    let load = load(stack, &told, &accepted, count, &mut chance).await?;
+    let load = load(stack, &told, &accepted, (count, time), &mut chance).await?;
     let cluster = stack.cluster_mut()?;
     let mut faults = Faults::new(cluster, &queue, &told, &accepted, chance);
     let harming = async {
-        faults.hit_for(SHARE * count).await?;
+        faults.hit_for(time).await?;
         wait::until_true("the last conversion to end", told.patience, async || {
             faults.cluster.revive()?;
             Ok(ended.get())
@@ -73,18 +75,21 @@ pub(super) async fn a_random_fault_every_few_seconds(stack: &mut Stack) -> Resul
 fn conversions() -> Result<u32> {
     match env::var("FAULT_CONVERSIONS") {
         Ok(count) => count.parse().context("FAULT_CONVERSIONS"),
-        Err(_) if env::var("SOAK_MINUTES").is_ok() => Ok(500),
-        Err(_) => Ok(60),
+        Err(_) => Ok(if is_soak() { 500 } else { 60 }),
     }
 }
 
-/// Conversions of all users that begin at random moments while faults hit; those that were accepted
-/// are added to `accepted`.
+fn is_soak() -> bool {
+    env::var("SOAK_MINUTES").is_ok()
+}
+
+/// So many conversions of all users that begin at random moments of this time, while faults hit; those
+/// that were accepted are added to `accepted`.
 async fn load<'a>(
     stack: &Stack,
     told: &'a Told,
     accepted: &'a RefCell<Vec<Value>>,
-    count: u32,
+    (count, time): (u32, Duration),
     chance: &mut StdRng,
 ) -> Result<impl Future<Output = Result> + use<'a>> {
     let mut users = Vec::new();
@@ -97,7 +102,7 @@ async fn load<'a>(
         // Of each six one works for so long that something is mostly at work.
         let clip = if n % 6 == 3 { n / 6 % 2 } else { 2 + n % (clips.len() - 2) };
         let ((owner, user), clip) = (users[n % users.len()].clone(), clips[clip].clone());
-        let begin = (SHARE * count).mul_f64(chance.random());
+        let begin = time.mul_f64(chance.random());
         uploads.push(async move {
             pause(begin).await;
             let record = told.upload(&user, owner, &clip).await?;
