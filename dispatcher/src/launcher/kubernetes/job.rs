@@ -99,7 +99,7 @@ pub(super) fn build(config: &JobConfig, record: &Conversion, outlook: &Outlook) 
 }
 
 fn spec(config: &JobConfig, record: &Conversion, needs: Needs) -> JobSpec {
-    let deadline = config.pending_limit_seconds + config.bounds.run_limit_seconds + MARGIN_SECONDS;
+    let deadline = config.pending_limit_seconds + needs.deadline_seconds + MARGIN_SECONDS;
     let mut template = config.template.merged_with(PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels(record)),

@@ -1,4 +1,4 @@
-//! What one attempt is given: processor and memory, within what an operator allows.
+//! What one attempt is given: processor, memory and time, within what an operator allows.
 
 use domain::{Coding, Conversion, Preset};
 
@@ -15,20 +15,26 @@ pub struct Bounds {
     pub run_limit_seconds: u64,
 }
 
-/// What one attempt is given. Its time is all that an operator allows: whoever reaches that has failed for
-/// good, however short others were.
+/// What one attempt is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Needs {
     /// Thousandths of a core.
     pub(super) cpu_millis: u32,
     /// MiB.
     pub(super) memory_mib: u32,
+    /// Seconds at work after which its Job is ended and another attempt made. From the second attempt on that
+    /// is all that an operator allows; whoever reaches that has failed for good.
+    pub(super) deadline_seconds: u64,
 }
 
 /// A video above this is long work, where nothing was measured yet.
 const LONG_BYTES: u64 = 64 << 20;
 /// Work above this is long; less is done before more cores have helped.
 const LONG_SECONDS: f64 = 10.0;
+/// A first attempt may take so many times as long as is expected of it: beyond that it rather hangs,
+const PATIENCE: f64 = 20.0;
+/// and so many seconds in any case.
+const SHORTEST_DEADLINE: u64 = 600;
 /// From here on frames take bits from one another, so that one thread makes them all.
 const SERIAL_KBITS: u16 = 256;
 
@@ -43,6 +49,13 @@ impl Bounds {
             memory_mib: match record.out_of_memory {
                 true => memory.saturating_mul(2).min(most_memory).max(memory),
                 false => memory,
+            },
+            deadline_seconds: match expected.filter(|_| record.failures == 0) {
+                Some(seconds) => {
+                    let patience = (seconds * PATIENCE) as u64;
+                    patience.max(SHORTEST_DEADLINE).min(self.run_limit_seconds)
+                }
+                None => self.run_limit_seconds,
             },
         }
     }
@@ -86,6 +99,16 @@ mod tests {
         serial.options.bit_rate = "320".parse().ok();
         assert_eq!([cpu(&copy, Some(60.0)), cpu(&serial, Some(60.0))], [1000, 1000]);
         assert!(serial.options.bit_rate.is_some());
+    }
+
+    #[test]
+    fn a_first_attempt_that_takes_far_too_long_is_ended() {
+        let deadline =
+            |record: &Conversion, expected| BOUNDS.needs(record, expected).deadline_seconds;
+        let (first, second) = (record(1), Conversion { failures: 1, ..record(1) });
+        assert_eq!([None, Some(1.0)].map(|it| deadline(&first, it)), [3600, 600]);
+        assert_eq!([Some(60.0), Some(600.0)].map(|it| deadline(&first, it)), [1200, 3600]);
+        assert_eq!(deadline(&second, Some(1.0)), 3600);
     }
 
     #[test]

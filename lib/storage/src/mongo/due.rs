@@ -17,10 +17,17 @@ impl Mongo {
         let steps = [
             doc! { "$match": waiting(line) },
             doc! { "$sort": { "owner": 1, "created_at": 1, "_id": 1 } },
-            doc! { "$group": { "_id": "$owner", "first": { "$first": "$$ROOT" } } },
-            doc! { "$replaceRoot": { "newRoot": "$first" } },
-            doc! { "$sort": { "created_at": 1, "_id": 1 } },
+            // Of the index alone: only those are read that stay after the limit.
+            doc! { "$group": {
+                "_id": "$owner", "first": { "$first": "$_id" }, "at": { "$first": "$created_at" },
+            } },
+            doc! { "$sort": { "at": 1, "first": 1 } },
             doc! { "$limit": i64::from(owners) },
+            doc! { "$lookup": {
+                "from": "conversions", "localField": "first", "foreignField": "_id", "as": "found",
+            } },
+            doc! { "$unwind": "$found" },
+            doc! { "$replaceRoot": { "newRoot": "$found" } },
         ];
         let found = self.records("conversions").aggregate(steps).await?;
         found.map_err(Error::from).and_then(|row| async { body(row) }).try_collect().await
