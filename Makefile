@@ -62,6 +62,9 @@ soak: ## Repeat the integration tests, and fuzz: MINUTES=30
 fuzz: ## Fuzz what reads others' bytes, each property in turn: MINUTES=5 for each, ONLY=name
 	@scripts/fuzz $(ONLY)
 
+mutants: ## Change the deciders in one place after the other, and tell what no test notices: RE=pattern
+	@scripts/mutants $(if $(RE),--re '$(RE)')
+
 bench: build ## Measure against peers: ONLY=name for one of them, ONLY=cluster for those of the cluster
 	@benches/run $(ONLY)
 

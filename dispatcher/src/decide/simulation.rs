@@ -4,7 +4,7 @@
 //! actions, calls that are done and reported failed or not done at all, a second dispatcher that acts
 //! on an old view, a watch that stands still, pods that die, freeze, run twice or outlive their Job,
 //! Jobs deleted by strangers or held back by Kueue, clocks that jump, conversions called off or deleted by their owner,
-//! dispatching and a batch that are paused and resumed.
+//! dispatching and a batch that are paused and resumed, a backup that is put back.
 //! A message that is lost or comes twice is a pass that does not come, or comes twice. Then the faults
 //! stop, and everything must come to one end. `SEED=n` repeats a history; what fails is shrunk.
 
@@ -53,6 +53,10 @@ enum Step {
     Act { chance: u64 },
     /// The store does not answer for a while.
     Outage { millis: i64 },
+    /// An operator makes a backup of the store.
+    Backup,
+    /// And puts it back, after all that writes was stopped and the Jobs were deleted.
+    Restore,
     /// An operator pauses dispatching, or resumes it.
     Switch,
     /// An operator pauses the batch, or resumes it.
@@ -103,7 +107,7 @@ impl Choices {
     }
 
     fn step(&mut self) -> Step {
-        match self.below(47) {
+        match self.below(49) {
             0..2 => Step::Upload,
             2..11 => Step::Pass { chance: self.next() },
             11..29 => Step::Pod { chance: self.next() },
@@ -121,6 +125,8 @@ impl Choices {
             41 => Step::Outage { millis: self.below(40_000) as i64 },
             42 => Step::Suspend { nth: self.below(4) },
             43..46 => Step::Admit { nth: self.below(4) },
+            46 => Step::Backup,
+            47 => Step::Restore,
             _ => Step::Act { chance: self.next() },
         }
     }

@@ -72,3 +72,111 @@ fn a_job_that_is_suspended_again_is_no_failure() {
     };
     assert!(matches!(cause, Cause::Disruption(_)), "{cause:?}");
 }
+
+/// What is done about a record, dispatched at 0 and perhaps claimed then, and its job.
+fn actions(now: i64, claimed: bool, phase: Option<Phase>) -> (Vec<Action>, Option<Timestamp>) {
+    let record = running(claimed);
+    let mut known = known(now, &record, phase.clone().unwrap_or(Phase::Running), 0, 0);
+    known.jobs.retain(|_| phase.is_some());
+    let plan = decide(&known);
+    (plan.actions, plan.wake_at)
+}
+
+/// The causes for which the attempt is taken back, and whether its job is deleted then.
+fn taken_back(now: i64, claimed: bool, phase: Option<Phase>) -> Option<(&'static str, bool)> {
+    match &actions(now, claimed, phase).0[..] {
+        [] => None,
+        [Action::Change(_, Change::Release { attempt: 1, cause }), rest @ ..] => {
+            Some((cause.name(), matches!(rest, [Action::Delete(_)])))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_job_that_is_absent_is_made_or_missed() {
+    for now in [0, 100] {
+        let made = actions(now, false, None).0;
+        assert!(matches!(made[..], [Action::Launch(_)]), "{made:?}");
+    }
+    assert_eq!(actions(11, true, None), (vec![], Some(at(12))));
+    assert_eq!(taken_back(12, true, None), Some(("disruption", false)));
+    let record = running(true);
+    let dead =
+        Known { jobs: Vec::new(), absent_is_dead: true, ..known(1, &record, Phase::Running, 0, 0) };
+    assert!(matches!(decide(&dead).actions[..], [Action::Change(..)]));
+}
+
+#[test]
+fn a_job_that_has_ended_is_believed_only_if_it_failed() {
+    let failed = || Some(Phase::Failed(Cause::OutOfMemory("killed".to_owned())));
+    for claimed in [false, true] {
+        assert_eq!(taken_back(0, claimed, failed()), Some(("out_of_memory", false)));
+    }
+    let complete = || Some(Phase::Complete);
+    // Nobody has worked on it, and nobody will.
+    assert_eq!(taken_back(0, false, complete()), Some(("trouble", false)));
+    // Perhaps a second process of the attempt is at work.
+    assert_eq!(actions(11, true, complete()), (vec![], Some(at(12))));
+    assert_eq!(taken_back(12, true, complete()), Some(("trouble", false)));
+}
+
+#[test]
+fn what_does_not_begin_is_taken_back_in_time_and_what_is_held_back_never() {
+    let waiting = || Some(Phase::Waiting(Some("ImagePullBackOff".to_owned())));
+    assert_eq!(actions(59, false, waiting()), (vec![], Some(at(60))));
+    assert_eq!(taken_back(60, false, waiting()), Some(("never_started", true)));
+    let started = || Some(Phase::Running);
+    assert_eq!(actions(59, false, started()), (vec![], Some(at(60))));
+    assert_eq!(taken_back(60, false, started()), Some(("trouble", true)));
+    let held = actions(1000, false, Some(Phase::Suspended));
+    assert!(matches!(held.0[..], [Action::Change(_, Change::Held { attempt: 1 })]), "{held:?}");
+    let told = Conversion { waiting: Some("held".to_owned()), ..running(false) };
+    assert_eq!(decide(&known(1000, &told, Phase::Suspended, 0, 0)), Plan::default());
+}
+
+#[test]
+fn who_falls_silent_is_taken_back_wherever_its_job_stands() {
+    for phase in [Phase::Running, Phase::Waiting(None)] {
+        assert_eq!(actions(11, true, Some(phase.clone())), (vec![], Some(at(12))));
+        assert_eq!(taken_back(12, true, Some(phase)), Some(("trouble", true)));
+    }
+}
+
+#[test]
+fn a_job_lives_as_long_as_its_record_stands_for_it() {
+    let stale = |record: Conversion, now| {
+        let known = known(now, &record, Phase::Running, 0, 0);
+        let plan = decide(&Known { running: Vec::new(), others: vec![record], ..known });
+        (plan.actions, plan.wake_at)
+    };
+    let deleted = |it: (Vec<Action>, _)| matches!(it.0[..], [Action::Delete(_)]);
+    let ended =
+        |state, attempt| Conversion { state, attempt, finished_at: Some(at(0)), ..running(true) };
+    for state in [State::Succeeded, State::Failed] {
+        // It ends by itself, mostly.
+        assert_eq!(stale(ended(state, 1), 59), (vec![], Some(at(60))));
+        assert!(deleted(stale(ended(state, 1), 60)));
+        assert!(deleted(stale(ended(state, 2), 0)));
+    }
+    assert!(deleted(stale(ended(State::Cancelled, 1), 0)));
+    assert!(deleted(stale(ended(State::Queued, 1), 0)));
+    // Of a record that is gone, and of an earlier attempt.
+    let record = running(true);
+    let all = known(1, &record, Phase::Running, 0, 0);
+    assert!(deleted((decide(&Known { running: Vec::new(), ..all.clone() }).actions, None)));
+    let next = Conversion { attempt: 2, claimed_attempt: 1, ..record };
+    let actions = decide(&Known { running: vec![next], ..all }).actions;
+    assert!(matches!(actions[..], [Action::Launch(_), Action::Delete(_)]), "{actions:?}");
+}
+
+#[test]
+fn a_gateway_has_a_while_to_announce() {
+    let video = samples::video(VideoId::generate(), at(0));
+    let record = samples::conversion(ConversionId::generate(), &video, at(0));
+    let plan = |now| {
+        decide(&Known { now: at(now), unannounced: vec![record.clone()], ..Known::nothing() })
+    };
+    assert_eq!((plan(4).actions, plan(4).wake_at), (vec![], Some(at(5))));
+    assert_eq!(plan(5).actions, [Action::Announce(record.id)]);
+}

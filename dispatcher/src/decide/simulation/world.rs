@@ -50,6 +50,14 @@ pub(super) enum Flaw {
 mod checker;
 mod pods;
 
+/// What a store held at one time, and the events that were out by then.
+#[derive(Clone)]
+struct Backup {
+    records: BTreeMap<ConversionId, Conversion>,
+    files: Vec<(ConversionId, u32)>,
+    events: BTreeMap<ConversionId, u32>,
+}
+
 /// See [`super`].
 pub(super) struct World {
     /// The first thing that was wrong.
@@ -67,6 +75,7 @@ pub(super) struct World {
     events: BTreeMap<ConversionId, u32>,
     /// How those ended that have.
     finals: BTreeMap<ConversionId, (State, Option<Mp3>)>,
+    backup: Option<Backup>,
     /// A view that a second dispatcher took earlier.
     old_view: Option<Known>,
     /// What a watch that stands still goes on showing.
@@ -93,6 +102,7 @@ impl World {
             files: Vec::new(),
             events: BTreeMap::new(),
             finals: BTreeMap::new(),
+            backup: None,
             old_view: None,
             old_jobs: None,
             slots_are_exact: true,
@@ -115,6 +125,11 @@ impl World {
                 self.now += SignedDuration::from_millis(*millis);
                 self.answering_since = self.now;
             }
+            Step::Backup => {
+                let (records, files) = (self.records.clone(), self.files.clone());
+                self.backup = Some(Backup { records, files, events: self.events.clone() });
+            }
+            Step::Restore => self.restore(),
             Step::Switch => self.paused ^= true,
             Step::Hold => self.batch_is_paused ^= true,
             Step::Pod { chance } => self.step_pod(&mut Choices(*chance), true),
@@ -163,6 +178,15 @@ impl World {
                 }
             }
         }
+    }
+
+    fn restore(&mut self) {
+        let Some(backup) = self.backup.clone() else { return };
+        (self.records, self.files, self.events) = (backup.records, backup.files, backup.events);
+        (self.old_view, self.old_jobs) = (None, None);
+        self.jobs.clear();
+        self.pods.clear();
+        self.finals.clear();
     }
 
     fn upload(&mut self) {
