@@ -184,14 +184,11 @@ impl Keeper {
         }
     }
 
-    /// After a failure. Whoever could not renew it for so long may have a successor, and leaves the
-    /// messages to that one.
+    /// After a failure. Whoever cannot renew it creates nothing, and still does all else until it is seen in
+    /// other hands: while the API server is away there is no successor, and results are announced.
     fn later(&mut self, why: &str) {
         self.complain("written", why);
         self.not_before = Instant::now() + RETRY;
-        if self.seen.as_ref().is_none_or(|seen| seen.at.elapsed() >= TERM) {
-            self.enter(Tenure::Elsewhere);
-        }
     }
 
     /// Says once what goes wrong, and not at every try.
