@@ -106,5 +106,6 @@ pub(crate) fn check(mp3: &[u8], clip: &Clip, folder: &Path) -> Result {
         share * 100.0,
         clip.frequency
     );
+    [file, raw].iter().try_for_each(std::fs::remove_file)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod batches;
+mod busy;
 mod connections;
 mod deaths;
 mod doctor;
@@ -77,7 +78,7 @@ const USUALLY: Scenario = Scenario {
 
 scenarios! {
     suite::a_random_fault_every_few_seconds, only: Some(Which::Cluster),
-        settings: Settings { proxied: true, standby: true, max_jobs: 4, job_ttl_seconds: 5, ..BREAKABLE };
+        settings: Settings { proxied: true, standby: true, max_jobs: 8, job_ttl_seconds: 5, ..BREAKABLE };
     suite::the_cluster_checker_sees_every_damage, only: Some(Which::Cluster);
     parts::rabbitmq_is_killed_thrice, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
     parts::mongod_is_killed_thrice, only: Some(Which::Cluster), settings: BREAKABLE;
@@ -87,6 +88,8 @@ scenarios! {
     deaths::the_dispatcher_is_killed_at_thirty_random_moments, only: Some(Which::Cluster);
     deaths::a_killed_converter_is_replaced_within_20_s;
     deaths::a_lost_node_is_replaced_within_20_s, only: Some(Which::Cluster), settings: BREAKABLE;
+    busy::nobody_alive_is_taken_for_dead_nor_made_to_wait, only: Some(Which::Cluster), soak: true,
+        settings: Settings { max_jobs: busy::SLOTS, ..USUAL };
     deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);
     deaths::messages_lost_while_the_server_is_down, only: Some(Which::Embedded);
     faults::the_checker_sees_every_damage, only: Some(Which::Embedded);

@@ -70,7 +70,7 @@ impl Told {
         let what = format!("conversion {id} to end");
         let state = wait::until(&what, self.patience, async || {
             // Asked once in a while: many wait at once.
-            let answer = client.get(&format!("/v1/conversions/{id}?wait=5")).await?;
+            let answer = client.get(&format!("/v1/conversions/{id}?wait=20")).await?;
             if answer.status() == StatusCode::NOT_FOUND {
                 return Ok(Some("lost".to_owned()));
             }
