@@ -89,6 +89,21 @@ fn a_single_video_is_next_however_many_another_has() {
 }
 
 #[test]
+fn while_slots_are_free_it_looks_again() {
+    for (jobs, wanted) in [(0, None), (1, None), (2, Some(at(50))), (3, Some(at(50)))] {
+        let known = Known {
+            now: at(50),
+            limits: Limits { jobs, per_user: 9, pending: SignedDuration::from_secs(60) },
+            due: vec![waits("ada", 0), waits("ada", 1)],
+            ..Known::nothing()
+        };
+        let mut plan = Plan::default();
+        choose(&known, &mut plan);
+        assert_eq!((plan.actions.len(), plan.wake_at), (jobs.min(2), wanted), "{jobs} slots");
+    }
+}
+
+#[test]
 fn users_take_turns_on_one_slot() {
     let waiting = (0..30).map(|second| waits(["ada", "bob", "eve"][second / 10], second as i64));
     let mut cluster = Cluster::with(1, waiting.collect());

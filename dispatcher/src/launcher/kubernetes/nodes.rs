@@ -31,8 +31,15 @@ pub(super) fn to_avoid(
     };
     let is_overdue =
         |pod: &Pod| pod.metadata.deletion_timestamp.as_ref().is_some_and(|until| until.0 < now);
-    let suspect = pods.iter().filter(|pod| is_its(pod) || is_overdue(pod));
-    suspect.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).take(MOST).collect()
+    let its = pods.iter().filter(|pod| is_its(pod));
+    let suspect = its.chain(pods.iter().filter(|pod| is_overdue(pod)));
+    let mut nodes = BTreeSet::new();
+    for node in suspect.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()) {
+        if nodes.len() < MOST {
+            nodes.insert(node);
+        }
+    }
+    nodes
 }
 
 /// Has the scheduler keep the pod off some nodes. It still may be there, where there is no other.
@@ -97,6 +104,18 @@ mod tests {
         let now = "2026-01-01T00:00:05Z".parse().unwrap();
         let avoided = to_avoid(&pods, mine, now);
         assert_eq!(avoided.into_iter().collect::<Vec<_>>(), ["its", "lost"]);
+    }
+
+    #[test]
+    fn however_many_pods_do_not_go_its_own_node_is_avoided() {
+        let (mine, other) = (ConversionId::generate(), ConversionId::generate());
+        let overdue =
+            |node: usize| pod(other, &format!("n{}", node / 20), Some("2026-01-01T00:00:00Z"));
+        let mut pods: Vec<_> = (0..400).map(overdue).collect();
+        pods.push(pod(mine, "its", None));
+        let avoided = to_avoid(&pods, mine, "2026-01-01T00:00:05Z".parse().unwrap());
+        assert_eq!(avoided.len(), MOST);
+        assert!(avoided.contains("its"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The state machine under examples and under random histories.
 
 use super::*;
+use jiff::SignedDuration;
 use proptest::prelude::*;
+use std::slice;
 
 fn queued() -> Conversion {
     let video = Video {
@@ -120,6 +122,112 @@ fn an_attempt_that_was_taken_back_cannot_commit() {
     assert_eq!(back.apply(&late, Timestamp::UNIX_EPOCH), Err(Refused::Superseded));
 }
 
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn release(attempt: u32, cause: Cause) -> Change {
+    Change::Release { attempt, cause }
+}
+
+#[test]
+fn each_change_applies_where_it_makes_sense() {
+    use State::{Cancelled, Failed, Queued, Running, Succeeded};
+    let (dispatch, claim) = (Change::Dispatch { attempt: 1 }, Change::Claim { attempt: 1 });
+    let queued = queued();
+    let running = after(&queued, slice::from_ref(&dispatch));
+    let claimed = after(&running, slice::from_ref(&claim));
+    let succeed = Change::Succeed { claim: 1, mp3: mp3(&queued, 1) };
+    let failure = |detail: &str| Failure { reason: Reason::NotMedia, detail: detail.to_owned() };
+    let fail = |claim, detail| Change::Fail { claim, failure: failure(detail) };
+    let progress = |claim| Change::Progress { claim, percent: Some(5), pace: None };
+    let (held, trouble) = (Change::Held { attempt: 1 }, Cause::Trouble(String::new()));
+    let (succeeded, failed) =
+        (after(&claimed, &[succeed.clone()]), after(&claimed, &[fail(1, "")]));
+    let cancelled = after(&queued, &[Change::Cancel]);
+    let again = after(&claimed, &[release(1, trouble.clone()), Change::Dispatch { attempt: 2 }]);
+    let wrong = |state| Err(Refused::WrongState(state));
+    let terminal = |state| Err(Refused::Terminal(state));
+    for (record, change, wanted) in [
+        (&queued, Change::Dispatch { attempt: 0 }, Err(Refused::Superseded)),
+        (&queued, Change::Dispatch { attempt: 2 }, Err(Refused::Superseded)),
+        (&running, dispatch.clone(), Ok(false)),
+        (&running, Change::Dispatch { attempt: 2 }, wrong(Running)),
+        (&succeeded, dispatch, terminal(Succeeded)),
+        (&queued, held.clone(), wrong(Queued)),
+        (&running, held.clone(), Ok(true)),
+        (&running, Change::Held { attempt: 2 }, Err(Refused::Superseded)),
+        (&claimed, held, Err(Refused::Superseded)),
+        (&queued, claim.clone(), wrong(Queued)),
+        (&again, claim, Err(Refused::Superseded)),
+        (&again, progress(1), Err(Refused::Superseded)),
+        (&claimed, progress(2), Err(Refused::Superseded)),
+        (&running, progress(0), Err(Refused::Superseded)),
+        (&queued, progress(0), Err(Refused::Superseded)),
+        (&claimed, progress(1), Ok(true)),
+        (&succeeded, succeed, Ok(false)),
+        (&failed, fail(1, ""), Ok(false)),
+        (&failed, fail(2, ""), terminal(Failed)),
+        (&failed, fail(1, "another"), terminal(Failed)),
+        (&claimed, release(2, trouble.clone()), Err(Refused::Superseded)),
+        (&queued, release(0, trouble.clone()), wrong(Queued)),
+        (&cancelled, release(1, trouble), terminal(Cancelled)),
+        (&cancelled, Change::Cancel, Ok(false)),
+        (&succeeded, Change::Cancel, terminal(Succeeded)),
+        (&claimed, Change::Published, wrong(Running)),
+        (&succeeded, Change::Published, Ok(true)),
+        (&succeeded, Change::Expire, wrong(Succeeded)),
+        (&succeeded, Change::Replace, Ok(true)),
+        (&failed, Change::Replace, wrong(Failed)),
+    ] {
+        let found = record.apply(&change, at(9)).map(|it| matches!(it, Applied::Changed(_)));
+        assert_eq!(found, wanted, "{change:?} of {record:?}");
+    }
+    assert!(after(&running, &[Change::Held { attempt: 1 }]).waiting.is_some());
+}
+
+#[test]
+fn each_cause_has_its_wait() {
+    let back = |record: &Conversion, attempt, cause| {
+        let running = after(record, &[Change::Dispatch { attempt }]);
+        let Ok(Applied::Changed(next)) = running.apply(&release(attempt, cause), at(1000)) else {
+            panic!("{running:?}")
+        };
+        *next
+    };
+    let trouble = || Cause::Trouble("disk".to_owned());
+    let once = back(&queued(), 1, trouble());
+    let twice = back(&once, 2, trouble());
+    let late = back(&twice, 3, Cause::NeverStarted("no image".to_owned()));
+    let ran_out = back(&late, 4, Cause::OutOfMemory(String::new()));
+    let disrupted = back(&ran_out, 5, Cause::Disruption(String::new()));
+    let all = [&once, &twice, &late, &ran_out, &disrupted];
+    assert_eq!(all.map(|it| it.not_before), [1001, 1004, 1030, 1000, 1000].map(at));
+    assert_eq!(all.map(|it| it.failures), [1, 2, 2, 2, 2]);
+    assert_eq!(late.waiting.as_deref(), Some("no image"));
+    assert!(!late.out_of_memory && ran_out.out_of_memory);
+    assert_eq!(back(&disrupted, 6, trouble()).state, State::Failed);
+}
+
+#[test]
+fn an_mp3_expires_when_its_time_is_over_or_another_takes_its_place() {
+    let kept = Conversion { mp3_kept_for: Some(SignedDuration::from_secs(60)), ..queued() };
+    let claimed = after(&kept, &[Change::Dispatch { attempt: 1 }, Change::Claim { attempt: 1 }]);
+    let done = after(&claimed, &[Change::Succeed { claim: 1, mp3: mp3(&kept, 1) }]);
+    assert_eq!(done.mp3_expires_at, Some(at(60)));
+    assert_eq!(done.apply(&Change::Expire, at(59)), Err(Refused::WrongState(State::Succeeded)));
+    assert!(matches!(done.apply(&Change::Expire, at(60)), Ok(Applied::Changed(_))));
+    let Ok(Applied::Changed(replaced)) = done.apply(&Change::Replace, at(5)) else {
+        panic!("{done:?}")
+    };
+    assert_eq!(replaced.mp3_expires_at, Some(at(5)));
+    assert_eq!(replaced.apply(&Change::Replace, at(6)), Ok(Applied::Already));
+    let Ok(Applied::Changed(expired)) = replaced.apply(&Change::Expire, at(6)) else {
+        panic!("{replaced:?}")
+    };
+    assert_eq!(expired.apply(&Change::Expire, at(7)), Ok(Applied::Already));
+}
+
 fn any_change() -> impl Strategy<Value = Change> {
     let cause = prop_oneof![
         Just(Cause::Trouble(String::new())),
@@ -143,6 +251,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         Just(Change::Expire),
         (0..4_u32).prop_map(|attempt| Change::Dispatch { attempt }),
         (0..4_u32).prop_map(|attempt| Change::Claim { attempt }),
+        (0..4_u32).prop_map(|attempt| Change::Held { attempt }),
         (0..4_u32).prop_map(|claim| Change::Progress { claim, percent: Some(200), pace: None }),
         (0..4_u32).prop_map(move |claim| Change::Succeed { claim, mp3: mp3.clone() }),
         (0..4_u32).prop_map(move |claim| Change::Fail { claim, failure: failure.clone() }),
@@ -169,7 +278,7 @@ proptest! {
             prop_assert_eq!(next.failure.is_some(), next.state == State::Failed);
             prop_assert_eq!(next.finished_at.is_some(), next.state.is_terminal());
             let already = next.apply(change, Timestamp::UNIX_EPOCH);
-            let repeatable = !matches!(change, Change::Claim { .. } | Change::Progress { .. } | Change::Release { .. });
+            let repeatable = !matches!(change, Change::Claim { .. } | Change::Held { .. } | Change::Progress { .. } | Change::Release { .. });
             prop_assert!(!repeatable || already == Ok(Applied::Already), "{:?} -> {:?}", change, already);
             record = *next;
         }
