@@ -110,6 +110,8 @@ impl Dispatcher {
         // What others did in the meantime is no news.
         (self.endings, self.turns) = (Endings::default(), Turns::default());
         self.lesson = Lesson::default();
+        // Nobody knows whether the store answered before.
+        self.answering_since = Timestamp::now();
         let (mut round, mut healthy, mut listening) = (Instant::now(), true, false);
         loop {
             self.pulse.beat();
@@ -155,8 +157,10 @@ impl Dispatcher {
 
     async fn pass(&mut self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
         // Before anything is created: how large it has to be follows from what others took.
-        self.lesson.take_over(&self.storage).await?;
-        let looked = self.look().await;
+        let looked = match self.lesson.take_over(&self.storage).await {
+            Ok(_) => self.look().await,
+            Err(error) => Err(error.into()),
+        };
         if looked.is_err() {
             self.answering_since = Timestamp::now();
         }
@@ -164,6 +168,10 @@ impl Dispatcher {
         let Plan { actions, wake_at } = decide(&known);
         self.take_turns(&known, &actions);
         let carried_out = self.carry_out_all(&actions).await;
+        if matches!(carried_out, Err(Error::Storage(_))) {
+            // It may be read, but not written: nobody could show life.
+            self.answering_since = Timestamp::now();
+        }
         self.tell_endings(&known.jobs).await?;
         if let Err(error) = self.lesson.tell(&self.storage, self.limits).await {
             tracing::warn!(%error, "what forecasts rest on could not be told; nothing else needs it");

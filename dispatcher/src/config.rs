@@ -17,7 +17,7 @@
 //! | `CONVERTER_CPU_MILLIS`, `CONVERTER_CPU_MAX_MILLIS` | CPU limit of a Job: of short work, and of long work that several threads can do | 1000, as much |
 //! | `CONVERTER_MEMORY_MIB`, `CONVERTER_MEMORY_MAX_MIB` | memory limit of a Job, and the most after one that ran out of it | 512, twice as much |
 //! | `CONVERTER_DISK_MIB` | of the node's disk, for a Job's log | 64 |
-//! | `CONVERTER_RUN_LIMIT_SECONDS` | how long an attempt may run; a first one is ended sooner where it takes twenty times as long as others did, and ten minutes at least | 3600 |
+//! | `CONVERTER_RUN_LIMIT_SECONDS` | how long an attempt may run; a first one is ended sooner where it takes twenty times as long as others did, and half an hour at least | 3600 |
 //! | `DISPATCHER_KUEUE_QUEUE` | the local queue in which Kueue admits Jobs, which are made suspended | none: they begin at once |
 //! | `CONVERTER_JOB` | the program, on one machine | beside this one |
 //! | `ADMIN_LISTEN` | where health and metrics are served | nowhere |

@@ -146,6 +146,10 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             plan.actions
                 .extend(record.waiting.is_none().then_some(Action::Change(record.id, change)));
         }
+        Phase::Evicted(cause) => {
+            plan.actions.push(release(record, cause.clone()));
+            plan.actions.push(Action::Delete(job.name.clone()));
+        }
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
             plan.actions.push(release(record, Cause::NeverStarted(why)));
@@ -155,8 +159,10 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             give_up(record, job, "started but never reached its storage", plan);
         }
         Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
-        // Kueue gave its room to another while it was at work.
-        Phase::Suspended if is_silent(known, record) => {
+        // Kueue gave its room to another while it was at work, and perhaps gave it back since.
+        Phase::Suspended | Phase::Waiting(_) | Phase::Running
+            if is_silent(known, record) && was_suspended(record, job) =>
+        {
             let cause = Cause::Disruption("its Job was suspended again".to_owned());
             plan.actions.push(release(record, cause));
             plan.actions.push(Action::Delete(job.name.clone()));
@@ -168,6 +174,15 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             plan.wake_by(silent_at(known, record))
         }
     }
+}
+
+/// Whether the Job stands still, or has begun anew since its attempt was at work: long after its dispatch,
+/// so that a clock that is behind does not look like it.
+fn was_suspended(record: &Conversion, job: &Job) -> bool {
+    let before = |at: Timestamp| at < job.created_at;
+    job.phase == Phase::Suspended
+        || record.alive_at.is_some_and(before)
+            && record.dispatched_at.is_some_and(|at| before(at + SILENCE))
 }
 
 fn give_up(record: &Conversion, job: &Job, why: &str, plan: &mut Plan) {

@@ -44,6 +44,8 @@ pub enum Phase {
     Suspended,
     /// Not started, with the reason where one is known.
     Waiting(Option<String>),
+    /// Taken off its node before it started, though the node may not have heard of it.
+    Evicted(Cause),
     /// At work.
     Running,
     /// Ended with exit code 0.
@@ -55,7 +57,7 @@ pub enum Phase {
 impl Phase {
     /// Whether a process may exist or come to exist.
     pub const fn is_alive(&self) -> bool {
-        matches!(self, Self::Suspended | Self::Waiting(_) | Self::Running)
+        matches!(self, Self::Suspended | Self::Waiting(_) | Self::Evicted(_) | Self::Running)
     }
 }
 

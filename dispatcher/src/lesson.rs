@@ -21,7 +21,14 @@ impl Lesson {
     /// Takes over what was told by whoever acted before.
     pub(crate) async fn take_over(&mut self, storage: &Storage) -> Result<&mut Capacity, Error> {
         if self.capacity.is_none() {
-            self.capacity = Some(storage.capacity().await?.unwrap_or_default());
+            let told = match storage.capacity().await {
+                Err(error @ Error::Corrupt(_)) => {
+                    tracing::warn!(%error, "what forecasts rest on cannot be read and begins anew");
+                    None
+                }
+                told => told?,
+            };
+            self.capacity = Some(told.unwrap_or_default());
         }
         Ok(self.capacity.get_or_insert_default())
     }

@@ -73,6 +73,36 @@ fn a_job_that_is_suspended_again_is_no_failure() {
     assert!(matches!(cause, Cause::Disruption(_)), "{cause:?}");
 }
 
+#[test]
+fn a_job_that_was_suspended_and_begins_anew_is_no_failure() {
+    let record = running(true);
+    for phase in [Phase::Waiting(None), Phase::Running] {
+        let plan = decide(&known(20, &record, phase, 13, 0));
+        let [Action::Change(_, Change::Release { cause, .. }), Action::Delete(_)] =
+            &plan.actions[..]
+        else {
+            panic!("{plan:?}")
+        };
+        assert!(matches!(cause, Cause::Disruption(_)), "{cause:?}");
+    }
+    // A clock that is behind, in place of a Job that began anew.
+    let plan = decide(&known(20, &record, Phase::Running, 12, 0));
+    assert!(matches!(
+        &plan.actions[..],
+        [Action::Change(_, Change::Release { cause: Cause::Trouble(_), .. }), Action::Delete(_)]
+    ));
+}
+
+#[test]
+fn one_that_is_taken_off_before_it_starts_goes_elsewhere_at_once() {
+    let why = Cause::Disruption("its node is lost".to_owned());
+    let (actions, _) = actions(1, false, Some(Phase::Evicted(why.clone())));
+    let [Action::Change(_, Change::Release { cause, .. }), Action::Delete(_)] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(*cause, why);
+}
+
 /// What is done about a record, dispatched at 0 and perhaps claimed then, and its job.
 fn actions(now: i64, claimed: bool, phase: Option<Phase>) -> (Vec<Action>, Option<Timestamp>) {
     let record = running(claimed);

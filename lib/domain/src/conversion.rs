@@ -158,7 +158,7 @@ pub struct Conversion {
     pub created_at: Timestamp,
     /// Not dispatched before this time.
     pub not_before: Timestamp,
-    /// When its newest attempt was dispatched.
+    /// When its newest attempt was dispatched, or began after it had been held back.
     pub dispatched_at: Option<Timestamp>,
     /// When its newest attempt last showed life.
     pub alive_at: Option<Timestamp>,

@@ -16,6 +16,7 @@ const MOST_OVERTAKEN: f64 = 0.75;
 
 /// How long conversions take by the size of their videos: a straight line through what was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Speed {
     weight: f64,
     megabytes: f64,
@@ -73,6 +74,7 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// What a dispatcher lets others know, so that they can say whose turn comes when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Capacity {
     /// Jobs alive at once.
     pub slots: u32,

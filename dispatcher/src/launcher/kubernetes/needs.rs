@@ -22,8 +22,8 @@ pub(super) struct Needs {
     pub(super) cpu_millis: u32,
     /// MiB.
     pub(super) memory_mib: u32,
-    /// Seconds at work after which its Job is ended and another attempt made. From the second attempt on that
-    /// is all that an operator allows; whoever reaches that has failed for good.
+    /// Seconds at work after which its Job is ended and another attempt made. Once an attempt has failed that
+    /// is all that an operator allows.
     pub(super) deadline_seconds: u64,
 }
 
@@ -34,7 +34,7 @@ const LONG_SECONDS: f64 = 10.0;
 /// A first attempt may take so many times as long as is expected of it: beyond that it rather hangs,
 const PATIENCE: f64 = 20.0;
 /// and so many seconds in any case.
-const SHORTEST_DEADLINE: u64 = 600;
+const SHORTEST_DEADLINE: u64 = 1800;
 /// From here on frames take bits from one another, so that one thread makes them all.
 const SERIAL_KBITS: u16 = 256;
 
@@ -106,8 +106,8 @@ mod tests {
         let deadline =
             |record: &Conversion, expected| BOUNDS.needs(record, expected).deadline_seconds;
         let (first, second) = (record(1), Conversion { failures: 1, ..record(1) });
-        assert_eq!([None, Some(1.0)].map(|it| deadline(&first, it)), [3600, 600]);
-        assert_eq!([Some(60.0), Some(600.0)].map(|it| deadline(&first, it)), [1200, 3600]);
+        assert_eq!([None, Some(1.0)].map(|it| deadline(&first, it)), [3600, 1800]);
+        assert_eq!([Some(120.0), Some(600.0)].map(|it| deadline(&first, it)), [2400, 3600]);
         assert_eq!(deadline(&second, Some(1.0)), 3600);
     }
 

@@ -15,7 +15,7 @@ const LOST: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 /// only be away for a moment, the attempt goes on.
 const LOST_SECONDS: i64 = 60;
 /// As many are avoided at once.
-const MOST: usize = 10;
+const MOST: usize = 50;
 /// The most that a wish can weigh.
 const WEIGHT: i32 = 100;
 
@@ -47,20 +47,22 @@ pub(super) fn keep_off(pod: &mut PodSpec, nodes: &BTreeSet<String>) {
     if nodes.is_empty() {
         return;
     }
-    let wishes = nodes.iter().map(|node| PreferredSchedulingTerm {
+    // One wish for them all: of several, whoever fulfils most of them is nearly as welcome.
+    let others = nodes.iter().map(|node| NodeSelectorRequirement {
+        key: "metadata.name".to_owned(),
+        operator: "NotIn".to_owned(),
+        values: Some(vec![node.clone()]),
+    });
+    let wish = PreferredSchedulingTerm {
         weight: WEIGHT,
         preference: NodeSelectorTerm {
-            match_fields: Some(vec![NodeSelectorRequirement {
-                key: "metadata.name".to_owned(),
-                operator: "NotIn".to_owned(),
-                values: Some(vec![node.clone()]),
-            }]),
+            match_fields: Some(others.collect()),
             ..NodeSelectorTerm::default()
         },
-    });
+    };
     let affinity = pod.affinity.get_or_insert_default().node_affinity.get_or_insert_default();
     let wished = &mut affinity.preferred_during_scheduling_ignored_during_execution;
-    wished.get_or_insert_default().extend(wishes);
+    wished.get_or_insert_default().push(wish);
 }
 
 /// Has the pod taken off a node that is lost, unless an operator has said how long it may stay.
@@ -110,7 +112,7 @@ mod tests {
     fn however_many_pods_do_not_go_its_own_node_is_avoided() {
         let (mine, other) = (ConversionId::generate(), ConversionId::generate());
         let overdue =
-            |node: usize| pod(other, &format!("n{}", node / 20), Some("2026-01-01T00:00:00Z"));
+            |node: usize| pod(other, &format!("n{}", node / 4), Some("2026-01-01T00:00:00Z"));
         let mut pods: Vec<_> = (0..400).map(overdue).collect();
         pods.push(pod(mine, "its", None));
         let avoided = to_avoid(&pods, mine, "2026-01-01T00:00:05Z".parse().unwrap());
@@ -136,11 +138,11 @@ mod tests {
             "preferredDuringSchedulingIgnoredDuringExecution":
                 [{"weight": 1, "preference": {"matchExpressions": []}}]}}});
         let mut pod: PodSpec = serde_json::from_value(own).unwrap();
-        keep_off(&mut pod, &BTreeSet::from(["lost".to_owned()]));
+        keep_off(&mut pod, &BTreeSet::from(["gone".to_owned(), "lost".to_owned()]));
         let wishes = serde_json::to_value(&pod.affinity.unwrap().node_affinity).unwrap();
         let wishes = &wishes["preferredDuringSchedulingIgnoredDuringExecution"];
         assert_eq!(wishes[0]["weight"], 1);
-        let wanted = json!([{"key": "metadata.name", "operator": "NotIn", "values": ["lost"]}]);
-        assert_eq!(wishes[1]["preference"]["matchFields"], wanted);
+        let others = |node| json!({"key": "metadata.name", "operator": "NotIn", "values": [node]});
+        assert_eq!(wishes[1]["preference"]["matchFields"], json!([others("gone"), others("lost")]));
     }
 }

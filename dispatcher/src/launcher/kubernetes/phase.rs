@@ -49,8 +49,15 @@ fn phase(job: &KubeJob, pods: &[&Pod]) -> Phase {
     if condition(job, "Suspended").is_some() {
         return Phase::Suspended;
     }
-    let started = pods.iter().any(|pod| pod_phase(pod) != "Pending");
-    if started { Phase::Running } else { Phase::Waiting(pods.iter().find_map(|pod| waiting(pod))) }
+    if pods.iter().any(|pod| pod_phase(pod) != "Pending") {
+        return Phase::Running;
+    }
+    // On a lost node it stays for as long as the node is listed, and so would its Job.
+    let going = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_some());
+    match going.filter_map(|pod| disruption(pod)).next() {
+        Some(why) => Phase::Evicted(Cause::Disruption(why)),
+        None => Phase::Waiting(pods.iter().find_map(|pod| waiting(pod))),
+    }
 }
 
 fn condition<'a>(job: &'a KubeJob, kind: &str) -> Option<&'a JobCondition> {
@@ -89,6 +96,9 @@ fn cause(failed: &JobCondition, pods: &[&Pod]) -> Cause {
         }
         Some(end) if Exit::from_code(end.exit_code) == Exit::OutOfMemory => {
             Cause::OutOfMemory(last_words(end))
+        }
+        Some(end) if failed.reason.as_deref() == Some("DeadlineExceeded") => {
+            Cause::Trouble(format!("it took longer than its Job may; {}", last_words(end)))
         }
         Some(end) => Cause::Trouble(last_words(end)),
         None => {
@@ -190,6 +200,11 @@ mod tests {
         assert_eq!(phase_of(failed.clone(), &[decoder]), out_of_memory(76));
         let plain = terminated_pod(json!({"exitCode": 137, "reason": "Error"}));
         assert!(matches!(phase_of(failed.clone(), &[plain]), Phase::Failed(Cause::Trouble(_))));
+        let late: serde_json::Value =
+            json!([{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]);
+        let ended = terminated_pod(json!({"exitCode": 75, "message": "interrupted"}));
+        let Phase::Failed(Cause::Trouble(why)) = phase_of(late, &[ended]) else { panic!() };
+        assert_eq!(why, "it took longer than its Job may; exit code 75: interrupted");
         let drained = pod(
             json!({"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True"}]}),
         );
@@ -201,6 +216,21 @@ mod tests {
         }]}));
         let never = Cause::NeverStarted("ImagePullBackOff".to_owned());
         assert_eq!(phase_of(failed, &[image]), Phase::Failed(never));
+    }
+
+    #[test]
+    fn a_pod_that_is_taken_off_before_it_starts_will_not_start() {
+        let conditions = json!([{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}]);
+        let taken_off = |deleted: Option<&str>, phase: &str| {
+            let mut pod = (*pod(json!({"phase": phase, "conditions": conditions}))).clone();
+            pod.metadata.deletion_timestamp = serde_json::from_value(json!(deleted)).unwrap();
+            phase_of(json!([]), &[Arc::new(pod)])
+        };
+        let when = Some("2026-01-01T00:00:00Z");
+        let why = "DeletionByTaintManager: ".to_owned();
+        assert_eq!(taken_off(when, "Pending"), Phase::Evicted(Cause::Disruption(why)));
+        assert_eq!(taken_off(when, "Running"), Phase::Running);
+        assert!(matches!(taken_off(None, "Pending"), Phase::Waiting(_)));
     }
 
     #[test]

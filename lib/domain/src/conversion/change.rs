@@ -142,7 +142,10 @@ impl Conversion {
                 if self.attempt != *attempt {
                     return Err(Refused::Superseded);
                 }
-                next.waiting = None;
+                if next.waiting.take().is_some() {
+                    // What held it back was no work.
+                    next.dispatched_at = Some(now);
+                }
                 next.claim += 1;
                 next.claimed_attempt = self.attempt;
                 next.alive_at = Some(now);

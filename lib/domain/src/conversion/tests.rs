@@ -183,7 +183,13 @@ fn each_change_applies_where_it_makes_sense() {
         let found = record.apply(&change, at(9)).map(|it| matches!(it, Applied::Changed(_)));
         assert_eq!(found, wanted, "{change:?} of {record:?}");
     }
-    assert!(after(&running, &[Change::Held { attempt: 1 }]).waiting.is_some());
+    let held = after(&running, &[Change::Held { attempt: 1 }]);
+    let Ok(Applied::Changed(begun)) = held.apply(&Change::Claim { attempt: 1 }, at(500)) else {
+        panic!("{held:?}")
+    };
+    assert_eq!((begun.waiting, begun.dispatched_at), (None, Some(at(500))));
+    assert!(held.waiting.is_some());
+    assert_eq!(claimed.dispatched_at, Some(at(0)));
 }
 
 #[test]
