@@ -107,8 +107,10 @@ impl Rabbit {
             turn(&connection).await.map_err(unavailable)?;
             let done = work(&connection).await;
             // The answer comes after all that was sent before, so that what was acked is gone.
-            connection.close(200, "done".into()).await.map_err(unavailable)?;
-            done
+            let closed = connection.close(200, "done".into()).await.map_err(unavailable);
+            // What went wrong first is told.
+            let done = done?;
+            closed.map(|()| done)
         };
         let late = |_| Err(Error::Unavailable("the dead letters took too long".to_owned()));
         time::timeout(LIMIT, working).await.unwrap_or_else(late)

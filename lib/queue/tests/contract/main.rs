@@ -116,6 +116,8 @@ contract! {
     foreign_letters::a_process_that_dies_with_letters_in_hand_loses_none
     foreign_letters::a_replayed_letter_keeps_its_own_properties
     rabbit::a_queue_that_exists_with_other_arguments_is_used_as_it_is
+    rabbit::what_cannot_be_put_aside_comes_again
+    rabbit::a_letter_that_cannot_be_replayed_stays
     rabbit::deleted_queues_are_made_again
     rabbit::a_virtual_host_that_was_deleted_and_made_again_is_found_again (RABBITMQCTL)
 }

@@ -8,9 +8,9 @@ use crate::{
 use lapin::{
     BasicProperties,
     options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
-use queue::{Consumer, Item, Message, Queue, Topic};
+use queue::{Consumer, Error, Item, Message, Queue, Topic};
 
 pub(crate) async fn a_message_of_an_original_producer_is_understood_and_rubbish_is_a_dead_letter(
     backend: &Backend,
@@ -55,6 +55,41 @@ pub(crate) async fn a_queue_that_exists_with_other_arguments_is_used_as_it_is(ba
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     let again = delivery(&mut consumer).await;
     assert_eq!((again.message(), again.deliveries()), (Ok(&video(1)), 2));
+}
+
+/// Makes a queue that refuses whatever is beyond so many messages.
+async fn full_beyond(backend: &Backend, queue: &str, count: i64) {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), count.into());
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions::durable();
+    backend.channel().queue_declare(queue.into(), options, arguments).await.unwrap();
+}
+
+pub(crate) async fn what_cannot_be_put_aside_comes_again(backend: &Backend) {
+    full_beyond(backend, "video.dead", 0).await;
+    let queue = backend.open().await;
+    queue.publish(&video(1)).await.unwrap();
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    let refused = delivery(&mut consumer).await.reject("no such file").await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    drop(consumer);
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    assert_eq!(delivery(&mut consumer).await.message(), Ok(&video(1)));
+}
+
+pub(crate) async fn a_letter_that_cannot_be_replayed_stays(backend: &Backend) {
+    full_beyond(backend, "video", 1).await;
+    let queue = backend.open().await;
+    queue.publish(&video(1)).await.unwrap();
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    delivery(&mut consumer).await.reject("no such file").await.unwrap();
+    drop(consumer);
+    queue.publish(&video(2)).await.unwrap();
+    let letters = queue.dead_letters(10).await.unwrap();
+    let refused = queue.replay(letters[0].id).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert_eq!(queue.dead_letters(10).await.unwrap(), letters);
 }
 
 pub(crate) async fn deleted_queues_are_made_again(backend: &Backend) {
