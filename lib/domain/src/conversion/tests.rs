@@ -143,8 +143,10 @@ fn each_change_applies_where_it_makes_sense() {
     let progress = |claim| Change::Progress { claim, percent: Some(5), pace: None };
     let (held, trouble) = (Change::Held { attempt: 1 }, Cause::Trouble(String::new()));
     let (succeeded, failed) =
-        (after(&claimed, &[succeed.clone()]), after(&claimed, &[fail(1, "")]));
+        (after(&claimed, slice::from_ref(&succeed)), after(&claimed, &[fail(1, "")]));
     let cancelled = after(&queued, &[Change::Cancel]);
+    let announced = after(&queued, &[Change::Announced]);
+    let published = after(&succeeded, &[Change::Published]);
     let again = after(&claimed, &[release(1, trouble.clone()), Change::Dispatch { attempt: 2 }]);
     let wrong = |state| Err(Refused::WrongState(state));
     let terminal = |state| Err(Refused::Terminal(state));
@@ -174,6 +176,9 @@ fn each_change_applies_where_it_makes_sense() {
         (&cancelled, release(1, trouble), terminal(Cancelled)),
         (&cancelled, Change::Cancel, Ok(false)),
         (&succeeded, Change::Cancel, terminal(Succeeded)),
+        (&queued, Change::Announced, Ok(true)),
+        (&announced, Change::Announced, Ok(false)),
+        (&published, Change::Published, Ok(false)),
         (&claimed, Change::Published, wrong(Running)),
         (&succeeded, Change::Published, Ok(true)),
         (&succeeded, Change::Expire, wrong(Succeeded)),

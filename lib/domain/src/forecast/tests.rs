@@ -165,8 +165,8 @@ fn before_an_upload_is_what_is_as_far_down_in_its_owners_queue() {
     crowd.running = vec![
         runs("ada", Lane::Interactive, 1.0),
         runs("ada", Lane::Bulk, 1.0),
+        runs("ada", Lane::Bulk, 1.0),
         runs("bob", Lane::Interactive, 1.0),
-        runs("bob", Lane::Bulk, 1.0),
     ];
     crowd.shares = vec![
         share("ada", Lane::Bulk, waiting(9, 9), 100),
