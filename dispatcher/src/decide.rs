@@ -147,13 +147,11 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
                 .extend(record.waiting.is_none().then_some(Action::Change(record.id, change)));
         }
         Phase::Evicted(cause) => {
-            plan.actions.push(release(record, cause.clone()));
-            plan.actions.push(Action::Delete(job.name.clone()));
+            take_back(record, job, cause.clone(), plan);
         }
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
-            plan.actions.push(release(record, Cause::NeverStarted(why)));
-            plan.actions.push(Action::Delete(job.name.clone()));
+            take_back(record, job, Cause::NeverStarted(why), plan);
         }
         Phase::Running if !record.is_claimed() && overdue <= known.now => {
             give_up(record, job, "started but never reached its storage", plan);
@@ -164,8 +162,7 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             if is_silent(known, record) && was_suspended(record, job) =>
         {
             let cause = Cause::Disruption("its Job was suspended again".to_owned());
-            plan.actions.push(release(record, cause));
-            plan.actions.push(Action::Delete(job.name.clone()));
+            take_back(record, job, cause, plan);
         }
         Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
             give_up(record, job, "fell silent", plan);
@@ -186,7 +183,13 @@ fn was_suspended(record: &Conversion, job: &Job) -> bool {
 }
 
 fn give_up(record: &Conversion, job: &Job, why: &str, plan: &mut Plan) {
-    plan.actions.push(release(record, Cause::Trouble(format!("attempt {} {why}", record.attempt))));
+    let cause = Cause::Trouble(format!("attempt {} {why}", record.attempt));
+    take_back(record, job, cause, plan);
+}
+
+/// Takes the attempt back, and deletes its Job once that is written.
+fn take_back(record: &Conversion, job: &Job, cause: Cause, plan: &mut Plan) {
+    plan.actions.push(release(record, cause));
     plan.actions.push(Action::Delete(job.name.clone()));
 }
 

@@ -259,4 +259,4 @@ impl Conversion {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

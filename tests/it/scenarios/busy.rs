@@ -13,7 +13,6 @@ use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::Value;
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     env,
     path::Path,
@@ -36,7 +35,7 @@ pub(super) async fn nobody_alive_is_taken_for_dead_nor_made_to_wait(stack: &mut 
     let minutes = env::var("BUSY_MINUTES").map_or(Ok(5), |minutes| minutes.parse())?;
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let (ada, bob) = (stack.user("ada").await?, stack.user("bob").await?);
-    let (folder, overtaken) = (stack.folder(), RefCell::new(BTreeMap::<usize, usize>::new()));
+    let folder = stack.folder();
     let many = try_join_all((0..MANY).map(async |n| {
         let clip = clips::clip(folder, 300 + 70 * n, 1200.0)?;
         let mut done = 0;
@@ -49,7 +48,7 @@ pub(super) async fn nobody_alive_is_taken_for_dead_nor_made_to_wait(stack: &mut 
     }));
     let single = async {
         let clip = clips::clip(folder, 900, 1200.0)?;
-        let mut done = 0;
+        let mut overtaken = BTreeMap::<usize, usize>::new();
         while Instant::now() < end {
             // A watch lasts for half an hour at least, and tells first of what is there already.
             let (_watch, begun) = begun(stack)?;
@@ -59,15 +58,13 @@ pub(super) async fn nobody_alive_is_taken_for_dead_nor_made_to_wait(stack: &mut 
             let begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
             let own = begun.iter().position(|it| *it == id).context("no Job was seen")?;
             let others = begun[..own].iter().filter(|it| !there.contains(*it)).count();
-            *overtaken.borrow_mut().entry(others).or_default() += 1;
-            done += 1;
+            *overtaken.entry(others).or_default() += 1;
         }
-        Ok(done)
+        Ok(overtaken)
     };
-    let (many, single) = tokio::try_join!(many, single)?;
-    let overtaken = overtaken.into_inner();
-    eprintln!("{many:?} of one user, {single} of another, none taken over; the other's were");
-    eprintln!("overtaken by so many, so often: {overtaken:?}");
+    let (many, overtaken) = tokio::try_join!(many, single)?;
+    eprintln!("{many:?} of one user, none taken over; another's single ones were overtaken by");
+    eprintln!("so many, so often: {overtaken:?}");
     // Slots that became free in the moment of the upload may be taken.
     ensure!(overtaken.keys().all(|jobs| *jobs <= SLOTS), "{overtaken:?}");
     let limit = Duration::from_secs(60);

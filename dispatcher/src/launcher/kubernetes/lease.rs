@@ -109,7 +109,7 @@ impl Keeper {
                 () = leave.cancelled() => return self.give_back().await,
                 change = changes.next() => match change {
                     Some(Ok(lease)) => self.see(lease),
-                    Some(Err(error)) => self.complain("watched", &hint(&reason(&error))),
+                    Some(Err(error)) => self.complain("watched", &reason(&error)),
                     None => return,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => self.ask().await,
@@ -165,7 +165,7 @@ impl Keeper {
             Ok(Err(Error::Api(refusal))) if refusal.code == 409 || refusal.code == 404 => {
                 self.look().await
             }
-            Ok(Err(error)) => self.later(&hint(&reason(&error))),
+            Ok(Err(error)) => self.later(&reason(&error)),
             Err(_) => self.later("the API server does not answer"),
         }
     }
@@ -179,7 +179,7 @@ impl Keeper {
                 self.seen = Some(Seen { lease, at });
             }
             Ok(Ok(lease)) => self.see(lease),
-            Ok(Err(error)) => self.later(&hint(&reason(&error))),
+            Ok(Err(error)) => self.later(&reason(&error)),
             Err(_) => self.later("the API server does not answer"),
         }
     }
@@ -193,7 +193,7 @@ impl Keeper {
 
     /// Says once what goes wrong, and not at every try.
     fn complain(&mut self, done: &str, why: &str) {
-        let text = format!("the Lease {NAME} cannot be {done}: {why}");
+        let text = format!("the Lease {NAME} cannot be {done}: {}", hint(why));
         if self.well {
             tracing::warn!("{text}; trying again");
         }

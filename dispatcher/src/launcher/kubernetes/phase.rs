@@ -53,8 +53,8 @@ fn phase(job: &KubeJob, pods: &[&Pod]) -> Phase {
         return Phase::Running;
     }
     // On a lost node it stays for as long as the node is listed, and so would its Job.
-    let going = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_some());
-    match going.filter_map(|pod| disruption(pod)).next() {
+    let mut going = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_some());
+    match going.find_map(|pod| disruption(pod)) {
         Some(why) => Phase::Evicted(Cause::Disruption(why)),
         None => Phase::Waiting(pods.iter().find_map(|pod| waiting(pod))),
     }

@@ -5,7 +5,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::slice;
 
-fn queued() -> Conversion {
+/// One of ada's that waits.
+pub(crate) fn queued() -> Conversion {
     let video = Video {
         id: VideoId::generate(),
         owner: "ada".parse().unwrap(),

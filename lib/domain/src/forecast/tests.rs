@@ -1,7 +1,7 @@
 //! Forecasts of small crowds, each worked out by hand.
 
 use super::*;
-use crate::{ConversionId, FileName, NewConversion, Options, Pace, Role, Sha256, Video, VideoId};
+use crate::{Pace, conversion::tests::queued};
 use proptest::prelude::*;
 
 fn seconds(count: i64) -> SignedDuration {
@@ -35,25 +35,7 @@ fn share(owner: &str, lane: Lane, waiting: Waiting, oldest: i64) -> Share {
 
 /// One of ada's.
 fn conversion(megabytes: u64) -> Conversion {
-    let video = Video {
-        id: VideoId::generate(),
-        owner: "ada".parse().unwrap(),
-        name: FileName::from("film.mp4".to_owned()),
-        length: megabytes * 1_000_000,
-        sha256: Sha256::from([7; 32]),
-        created_at: at(1000),
-        expires_at: None,
-        deleted: false,
-        foreign_fid: None,
-    };
-    let new = NewConversion {
-        video: &video,
-        role: Role::User,
-        options: Options::default(),
-        idempotency: None,
-        mp3_kept_for: None,
-    };
-    Conversion::new(ConversionId::generate(), new, at(1000))
+    Conversion { video_bytes: megabytes * 1_000_000, created_at: at(1000), ..queued() }
 }
 
 fn in_batch(megabytes: u64) -> Conversion {
