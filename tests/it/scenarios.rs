@@ -8,6 +8,7 @@ mod deaths;
 mod doctor;
 mod faults;
 mod jobs;
+mod nodes;
 mod operators;
 mod original;
 mod parts;
@@ -87,7 +88,9 @@ scenarios! {
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
     deaths::the_dispatcher_is_killed_at_thirty_random_moments, only: Some(Which::Cluster);
     deaths::a_killed_converter_is_replaced_within_20_s;
-    deaths::a_lost_node_is_replaced_within_20_s, only: Some(Which::Cluster), settings: BREAKABLE;
+    nodes::a_lost_node_is_replaced_within_20_s, only: Some(Which::Cluster), settings: BREAKABLE;
+    nodes::what_had_not_begun_on_a_lost_node_goes_elsewhere, only: Some(Which::Cluster), soak: true,
+        settings: BREAKABLE;
     busy::nobody_alive_is_taken_for_dead_nor_made_to_wait, only: Some(Which::Cluster), soak: true,
         settings: Settings { max_jobs: busy::SLOTS, ..USUAL };
     deaths::broker_wiped_and_all_jobs_deleted, only: Some(Which::Cluster);

@@ -2,11 +2,14 @@
 
 use crate::{Error, Storage, Work};
 use domain::{BatchId, Capacity, Conversion, ConversionId, Crowd, Lane, Waiting};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use std::collections::HashSet;
 
 /// The name of the document with what the dispatcher lets know.
 const CAPACITY: &str = "capacity";
+/// Reads under way at once: a crowd may have something to wait for each.
+const READS: usize = 10;
 /// More than can run at once.
 const MOST_RUNNING: u32 = 10_000;
 
@@ -51,22 +54,29 @@ impl Storage {
             let firsts = on!(self, store => store.firsts(line, limit).await)?;
             let are_all = firsts.len() < limit as usize;
             let each = wanted.slots.div_ceil(firsts.len().max(1) as u32);
-            let (mut due, mut owners) = (Vec::new(), 0);
-            for first in firsts {
-                let before = due.len();
-                if each == 1 && first.not_before <= wanted.now {
-                    due.push(first);
-                } else {
-                    let (owner, now) = (&first.owner, wanted.now);
-                    due.extend(on!(self, store => store.due_of(line, owner, now, each).await)?);
-                }
-                owners += u32::from(due.len() > before);
-            }
-            if are_all || owners >= wanted.owners {
-                return Ok(due);
+            let of_each =
+                stream::iter(firsts).map(|first| self.due_of(line, wanted.now, each, first));
+            let due: Vec<_> = of_each.buffered(READS).try_collect().await?;
+            let owners = due.iter().filter(|due| !due.is_empty()).count();
+            if are_all || owners >= wanted.owners as usize {
+                return Ok(due.concat());
             }
             limit = limit.saturating_mul(4);
         }
+    }
+
+    /// What its owner has due, so many at most, when this has waited longest of theirs.
+    async fn due_of(
+        &self,
+        line: Line<'_>,
+        now: Timestamp,
+        limit: u32,
+        first: Conversion,
+    ) -> Result<Vec<Conversion>, Error> {
+        if limit == 1 && first.not_before <= now {
+            return Ok(vec![first]);
+        }
+        on!(self, store => store.due_of(line, &first.owner, now, limit).await)
     }
 
     /// Everything that waits or runs, and how fast it goes. Its cost grows with what waits.

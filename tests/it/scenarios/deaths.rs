@@ -13,9 +13,7 @@ use crate::{
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use std::{
-    env, fs,
     process::Command,
-    slice,
     time::{Duration, Instant},
 };
 
@@ -122,88 +120,3 @@ async fn converter_of(id: &str) -> Result<i32> {
     .await
     .context("is this machine the node?")
 }
-
-/// How often a node is lost: often enough in `make soak` for what is rare to show.
-fn losses() -> usize {
-    if env::var("SOAK_MINUTES").is_ok() { 25 } else { 1 }
-}
-
-/// The scheduler believes in a lost node for most of a minute: the next attempts must be kept off it. Both
-/// cores are busy, and nobody who is alive is taken for dead.
-pub(super) async fn a_lost_node_is_replaced_within_20_s(stack: &mut Stack) -> Result {
-    let folder = stack.folder().to_owned();
-    let user = stack.user("ada").await?;
-    let (mut accepted, mut times) = (Vec::new(), Vec::new());
-    let cluster = stack.cluster_mut()?;
-    let template = folder.join("template.yaml");
-    fs::write(&template, ON_THE_WORKER)?;
-    let setting = ("DISPATCHER_JOB_TEMPLATE", template.display().to_string());
-    cluster.dispatcher.settings.push(setting);
-    cluster.kill_dispatcher().await?;
-    for _ in 0..losses() {
-        let cluster = stack.cluster()?;
-        cluster.site.worker("start")?;
-        let mut uploads = Vec::new();
-        for n in 0..2 {
-            uploads.push((user.clone(), clips::clip(&folder, 440 + 100 * n, 900.0)?));
-        }
-        let ours = upload_all(uploads).await?;
-        wait::until_true("both to be at work on the worker", LONG, async || {
-            let nodes = [
-                "get",
-                "pods",
-                "-o",
-                "jsonpath={.items[*].spec.nodeName}",
-                "--field-selector=status.phase=Running",
-            ];
-            let nodes = cluster.kubectl(&nodes, None)?;
-            Ok(nodes.matches("-worker").count() == 2 && are_at_work(&ours, 1).await?)
-        })
-        .await?;
-        cluster.site.worker("kill")?;
-        let lost = Instant::now();
-        let waits = ours.iter().map(async |one| {
-            wait::until_true("the next attempt", LONG, async || {
-                are_at_work(slice::from_ref(one), 2).await
-            })
-            .await?;
-            anyhow::Ok(lost.elapsed())
-        });
-        times.extend(try_join_all(waits).await?);
-        for one in &ours {
-            one.client.mp3(&one.id).await?;
-            let record = one.client.conversion(&one.id).await?;
-            ensure!(record["attempt"] == 2, "a live attempt was taken for dead: {record}");
-        }
-        accepted.extend(ours);
-    }
-    times.sort();
-    eprintln!("{} attempts on a lost node, the next at work after {times:.1?}", times.len());
-    stack.cluster()?.site.worker("remove")?;
-    let longest = times.last().context("a time")?;
-    ensure!(*longest < Duration::from_secs(20), "it took {longest:?}");
-    one_mp3_each(stack, &accepted).await
-}
-
-/// Whether all of them have been claimed in this attempt.
-async fn are_at_work(conversions: &[Accepted], attempt: u32) -> Result<bool> {
-    for one in conversions {
-        let record = one.client.conversion(&one.id).await?;
-        ensure!(record["state"] != "failed", "{record}");
-        if record["attempt"] != attempt || !record["progress"].is_number() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// May be on the worker, and had rather be there than elsewhere.
-const ON_THE_WORKER: &str = "
-spec:
-  tolerations: [{key: worker, operator: Exists}]
-  affinity:
-    nodeAffinity:
-      preferredDuringSchedulingIgnoredDuringExecution:
-        - weight: 50
-          preference: {matchExpressions: [{key: worker, operator: Exists}]}
-";

@@ -93,6 +93,7 @@ macro_rules! contract {
 
 contract! {
     an_acked_message_never_comes_again
+    an_ack_settles_its_own_message_alone
     an_unsettled_message_comes_again_when_the_queue_is_opened_again
     an_unsettled_message_comes_again_when_its_consumer_is_dropped
     a_message_to_be_tried_later_comes_later_and_counts
@@ -139,6 +140,23 @@ async fn an_acked_message_never_comes_again(backend: &Backend) {
     let mut consumer = queue.consume(Topic::Video).await.unwrap();
     reconnected(&mut consumer).await;
     assert_eq!(delivery(&mut consumer).await.message(), Ok(&second));
+}
+
+async fn an_ack_settles_its_own_message_alone(backend: &Backend) {
+    let queue = backend.open().await;
+    for number in 0..3 {
+        queue.publish(&video(number)).await.unwrap();
+    }
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    let _first = delivery(&mut consumer).await;
+    let second = delivery(&mut consumer).await;
+    let _third = delivery(&mut consumer).await;
+    second.ack().await.unwrap();
+    drop(consumer);
+    let mut consumer = queue.consume(Topic::Video).await.unwrap();
+    for number in [0, 2] {
+        assert_eq!(delivery(&mut consumer).await.message(), Ok(&video(number)));
+    }
 }
 
 async fn an_unsettled_message_comes_again_when_the_queue_is_opened_again(backend: &Backend) {
