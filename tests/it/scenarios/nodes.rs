@@ -1,5 +1,6 @@
 //! Nodes are lost, with what was at work on them and what was only sent there.
 
+use super::deaths::{all_within_20_s, losses, until_at_work};
 use crate::{
     Result,
     client::LONG,
@@ -8,10 +9,10 @@ use crate::{
     stack::Stack,
     wait,
 };
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use futures::future::try_join_all;
 use std::{
-    env, fs, slice,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -19,11 +20,6 @@ use std::{
 const NODES: [&str; 4] = ["get", "pods", "-o", "jsonpath={.items[*].spec.nodeName}"];
 /// Sooner than a Job that does not start is given up for that.
 const ELSEWHERE: Duration = Duration::from_secs(150);
-
-/// How often a node is lost: often enough in `make soak` for what is rare to show.
-fn losses() -> usize {
-    if env::var("SOAK_MINUTES").is_ok() { 25 } else { 1 }
-}
 
 /// The scheduler believes in a lost node for most of a minute: the next attempts must be kept off it. Both
 /// cores are busy, and nobody who is alive is taken for dead.
@@ -45,19 +41,15 @@ pub(super) async fn a_lost_node_is_replaced_within_20_s(stack: &mut Stack) -> Re
             uploads.push((user.clone(), clips::clip(&folder, 440 + 100 * n, 900.0)?));
         }
         let ours = upload_all(uploads).await?;
-        wait::until_true("both to be at work on the worker", LONG, async || {
-            let at_work = ["--field-selector=status.phase=Running"];
-            let nodes = cluster.kubectl(&[&NODES[..], &at_work].concat(), None)?;
-            Ok(nodes.matches("-worker").count() == 2 && are_at_work(&ours, 1).await?)
+        wait::until_true("both to be on the worker", LONG, async || {
+            Ok(cluster.kubectl(&NODES, None)?.matches("-worker").count() == 2)
         })
         .await?;
+        try_join_all(ours.iter().map(|one| until_at_work(one, 1))).await?;
         cluster.site.worker("kill")?;
         let lost = Instant::now();
         let waits = ours.iter().map(async |one| {
-            wait::until_true("the next attempt", LONG, async || {
-                are_at_work(slice::from_ref(one), 2).await
-            })
-            .await?;
+            until_at_work(one, 2).await?;
             anyhow::Ok(lost.elapsed())
         });
         times.extend(try_join_all(waits).await?);
@@ -68,11 +60,8 @@ pub(super) async fn a_lost_node_is_replaced_within_20_s(stack: &mut Stack) -> Re
         }
         accepted.extend(ours);
     }
-    times.sort();
-    eprintln!("{} attempts on a lost node, the next at work after {times:.1?}", times.len());
     stack.cluster()?.site.worker("remove")?;
-    let longest = times.last().context("a time")?;
-    ensure!(*longest < Duration::from_secs(20), "it took {longest:?}");
+    all_within_20_s(times)?;
     one_mp3_each(stack, &accepted).await
 }
 
@@ -109,18 +98,6 @@ async fn prefer_the_worker(stack: &mut Stack) -> Result {
     let setting = ("DISPATCHER_JOB_TEMPLATE", template.display().to_string());
     cluster.dispatcher.settings.push(setting);
     cluster.kill_dispatcher().await
-}
-
-/// Whether all of them have been claimed in this attempt.
-async fn are_at_work(conversions: &[Accepted], attempt: u32) -> Result<bool> {
-    for one in conversions {
-        let record = one.client.conversion(&one.id).await?;
-        ensure!(record["state"] != "failed", "{record}");
-        if record["attempt"] != attempt || !record["progress"].is_number() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// May be on the worker, and had rather be there than elsewhere.
