@@ -17,7 +17,7 @@ use domain::{Change, Conversion, Failure, PendingKind, Reason};
 use secrecy::ExposeSecret;
 use std::{
     cell::Cell,
-    future::Future,
+    future::{Future, pending},
     io::Read,
     thread,
     time::{Duration, Instant},
@@ -100,7 +100,7 @@ impl Attempt {
         let trace = self.record.trace.as_ref().map(tracing::field::display);
         tracing::info!(conversion.id = %id, attempt = self.record.attempt, claim, traceparent = trace, "the attempt begins");
         let opened = tokio::select! {
-            opened = self.open() => opened,
+            opened = self.alive_while(self.open()) => opened,
             () = stop.cancelled() => return interrupted(),
         };
         match opened {
@@ -136,7 +136,8 @@ impl Attempt {
 
     async fn convert(&self, source: Source, stop: &CancellationToken) -> Ending {
         // Where this fails, the marker may be there, and the file may yet come: the sweeper's work.
-        let writer = match answered(self.storage.create(self.file())).await {
+        let created = answered(self.storage.create(self.file()));
+        let writer = match self.alive_while(created).await {
             Ok(writer) => writer,
             Err(ending) => return ending,
         };
@@ -150,13 +151,25 @@ impl Attempt {
         let (mut sink, done) = (Sink::Blob(Box::new(writer)), Cell::default());
         let stopped = tokio::select! {
             verdict = work::convert(&order, source, &mut sink, &done) => Stopped::Verdict(verdict),
-            () = heartbeat::beat(&self.storage, &self.record, &done) => Stopped::Record,
+            () = heartbeat::beat(&self.storage, &self.record, Some(&done)) => Stopped::Record,
             () = stop.cancelled() => Stopped::Signal,
         };
         let Sink::Blob(writer) = sink else {
             return Ending::trouble("the MP3 is not in storage");
         };
-        self.settle(stopped, *writer).await
+        self.alive_while(self.settle(stopped, *writer)).await
+    }
+
+    /// Shows life during what is no conversion: a long MP3 is read once more before it is committed. A sign
+    /// that is refused stops nothing here; what commits is refused as well.
+    async fn alive_while<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = work => done,
+            never = async {
+                heartbeat::beat(&self.storage, &self.record, None).await;
+                pending().await
+            } => never,
+        }
     }
 }
 

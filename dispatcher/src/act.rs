@@ -6,13 +6,14 @@ mod probe;
 use crate::{
     Config, Error, batch,
     config::{MOST_JOBS, Runner},
-    decide::{Action, Known, Limits, Plan, Turns, decide},
+    decide::{Action, Full, Known, Limits, Plan, Turns, decide},
     doorbell,
     ending::{self, Endings},
     launcher::{Children, Job, Kubernetes, Launcher, job_name},
     lesson::Lesson,
-    sweep::sweep,
+    sweep::sweep_for_ever,
 };
+use deed::Done;
 use domain::{Batch, BatchState, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
@@ -24,7 +25,7 @@ use std::{
 };
 use storage::{Storage, Wanted, Work};
 use tokio::{sync::Notify, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// A look at everything even if nothing rang: what a gateway could not announce before it died is
 /// found within this time.
@@ -43,6 +44,7 @@ pub struct Dispatcher {
     wake: Arc<Notify>,
     endings: Endings,
     turns: Turns,
+    full: Option<Full>,
     lesson: Lesson,
     /// When the last pass began.
     pulse: Arc<Pulse>,
@@ -79,6 +81,7 @@ impl Dispatcher {
             wake,
             endings: Endings::default(),
             turns: Turns::default(),
+            full: None,
             lesson: Lesson::default(),
             pulse: Arc::default(),
             answering_since: Timestamp::MIN,
@@ -109,20 +112,20 @@ impl Dispatcher {
         let _ends_with_this = term.clone().drop_guard();
         // What others did in the meantime is no news.
         (self.endings, self.turns) = (Endings::default(), Turns::default());
-        self.lesson = Lesson::default();
+        (self.full, self.lesson) = (None, Lesson::default());
         // Nobody knows whether the store answered before.
         self.answering_since = Timestamp::now();
-        let (mut round, mut healthy, mut listening) = (Instant::now(), true, false);
+        // Beside the passes: what is large takes long to delete.
+        let sweeping = tokio::spawn(sweep_for_ever(self.storage.clone()));
+        let _ends_with_this_too = AbortOnDropHandle::new(sweeping);
+        let (mut healthy, mut listening) = (true, false);
         loop {
             self.pulse.beat();
-            let due = round <= Instant::now();
+            let round = Instant::now() + ROUND;
             let passed = match self.listen(&mut listening, &term).await {
-                Ok(()) => self.pass(due).await,
+                Ok(()) => self.pass().await,
                 Err(error) => Err(error),
             };
-            if due {
-                round = Instant::now() + ROUND;
-            }
             let look_again = match &passed {
                 Ok(wake_at) => wake_at.map_or(round, |at| instant(at).min(round)),
                 Err(_) => Instant::now() + TROUBLE_WAIT,
@@ -155,7 +158,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn pass(&mut self, sweeping: bool) -> Result<Option<Timestamp>, Error> {
+    async fn pass(&mut self) -> Result<Option<Timestamp>, Error> {
         // Before anything is created: how large it has to be follows from what others took.
         let looked = match self.lesson.take_over(&self.storage).await {
             Ok(_) => self.look().await,
@@ -166,8 +169,9 @@ impl Dispatcher {
         }
         let (known, batches) = looked?;
         let Plan { actions, wake_at } = decide(&known);
-        self.take_turns(&known, &actions);
-        let carried_out = self.carry_out_all(&actions).await;
+        let done = self.carry_out_all(&actions).await;
+        self.take_turns(&known, &actions, &done);
+        let carried_out: Result<Vec<_>, Error> = done.into_iter().collect();
         if matches!(carried_out, Err(Error::Storage(_))) {
             // It may be read, but not written: nobody could show life.
             self.answering_since = Timestamp::now();
@@ -178,9 +182,6 @@ impl Dispatcher {
         }
         if batch::tend(&self.storage, &batches).await? {
             self.wake.notify_one();
-        }
-        if sweeping {
-            sweep(&self.storage).await?;
         }
         carried_out?;
         let free = known.free_slots() > 0;
@@ -195,15 +196,21 @@ impl Dispatcher {
         Ok(wake_at.into_iter().chain(next_due).min())
     }
 
-    fn take_turns(&mut self, known: &Known, actions: &[Action]) {
+    /// Whoever was refused for want of room keeps the turn.
+    fn take_turns(&mut self, known: &Known, actions: &[Action], done: &[Result<Done, Error>]) {
         let due: HashMap<_, _> = known.due.iter().map(|record| (record.id, record)).collect();
-        for action in actions {
+        let (mut made, mut refused) = (0, false);
+        for (action, done) in actions.iter().zip(done) {
+            refused |= matches!(done, Ok(Done::NoRoom));
             if let Action::Dispatch(id, _) = action
                 && let Some(record) = due.get(id)
+                && !matches!(done, Ok(Done::NoRoom))
             {
                 self.turns.take(record.lane(), &record.owner);
+                made += usize::from(matches!(done, Ok(Done::Yes)));
             }
         }
+        self.full = Full::after(known, made, refused);
     }
 
     /// Reads jobs first and records after them; see [`decide`].
@@ -234,6 +241,7 @@ impl Dispatcher {
             jobs,
             due: Vec::new(),
             turns: self.turns.clone(),
+            full: self.full,
             running,
             others,
             unannounced,

@@ -6,7 +6,7 @@
 
 mod choose;
 
-pub use choose::{PATIENCE, Turns};
+pub use choose::{Full, PATIENCE, Turns};
 
 use crate::launcher::{Job, Phase, job_name};
 use choose::choose;
@@ -55,6 +55,8 @@ pub struct Known {
     pub due: Vec<Conversion>,
     /// Whose turn it was last.
     pub turns: Turns,
+    /// What is known of a quota.
+    pub full: Option<Full>,
     /// Running conversions.
     pub running: Vec<Conversion>,
     /// The records behind jobs that are alive and not in `running`, as far as there are any.
@@ -74,6 +76,8 @@ pub enum Action {
     Dispatch(ConversionId, u32),
     /// Create the job of the attempt that the record has, or adopt it.
     Launch(ConversionId),
+    /// Write this change, then delete the job of this name, which may still be alive.
+    TakeBack(ConversionId, Change, String),
     /// Delete a job.
     Delete(String),
     /// Publish the `video` message, then write `Announced`.
@@ -101,11 +105,13 @@ impl Plan {
 pub fn decide(known: &Known) -> Plan {
     let mut plan = Plan::default();
     let jobs: HashMap<&str, &Job> = known.jobs.iter().map(|job| (job.name.as_str(), job)).collect();
+    let alive = known.jobs.iter().filter(|job| job.phase.is_alive()).count();
+    let mut room = known.limits.jobs.saturating_sub(alive);
     for record in &known.running {
         let name = job_name(record.id, record.attempt);
         match jobs.get(name.as_str()) {
             Some(job) => present(known, record, job, &mut plan),
-            None => absent(known, record, &mut plan),
+            None => absent(known, record, &mut room, &mut plan),
         }
     }
     stale(known, &mut plan);
@@ -116,12 +122,17 @@ pub fn decide(known: &Known) -> Plan {
 }
 
 /// A running record whose job is not listed.
-fn absent(known: &Known, record: &Conversion, plan: &mut Plan) {
+fn absent(known: &Known, record: &Conversion, room: &mut usize, plan: &mut Plan) {
     if !record.is_claimed() {
-        // Nobody has worked on this attempt: creating its job, perhaps once more, is harmless.
-        plan.actions.push(Action::Launch(record.id));
-    } else if known.absent_is_dead || is_silent(known, record) {
-        plan.actions.push(release(record, Cause::Disruption("its job is gone".to_owned())));
+        // Nobody has worked on this attempt: creating its job, perhaps once more, is harmless. Two
+        // dispatchers at once may have given away a slot twice; then it waits for one.
+        plan.actions.extend((*room > 0).then_some(Action::Launch(record.id)));
+        *room = room.saturating_sub(1);
+    } else if known.absent_is_dead {
+        release(known, record, Cause::Disruption("its job is gone".to_owned()), plan);
+    } else if is_silent(known, record) {
+        let cause = Cause::Disruption("its job is gone".to_owned());
+        plan.actions.push(Action::Change(record.id, release_silent(record, cause)));
     } else {
         plan.wake_by(silent_at(known, record));
     }
@@ -132,12 +143,12 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
     let dispatched = record.dispatched_at.unwrap_or(record.created_at);
     let overdue = dispatched.max(job.created_at).max(known.answering_since) + known.limits.pending;
     match &job.phase {
-        Phase::Failed(cause) => plan.actions.push(release(record, cause.clone())),
+        Phase::Failed(cause) => release(known, record, cause.clone(), plan),
         // Exit 0 without a verdict in the record: superseded by a second process of this very
         // attempt, which may be at work still. Its silence decides.
         Phase::Complete if is_silent(known, record) || !record.is_claimed() => {
             let cause = Cause::Trouble("the job ended without a result".to_owned());
-            plan.actions.push(release(record, cause));
+            release(known, record, cause, plan);
         }
         Phase::Complete => plan.wake_by(silent_at(known, record)),
         // However long it takes: it is another's turn.
@@ -146,15 +157,16 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             plan.actions
                 .extend(record.waiting.is_none().then_some(Action::Change(record.id, change)));
         }
-        Phase::Evicted(cause) => {
-            take_back(record, job, cause.clone(), plan);
+        Phase::Evicted(cause) if !record.is_claimed() => {
+            take_back(record, job, release_of(record, cause.clone()), plan);
         }
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
-            take_back(record, job, Cause::NeverStarted(why), plan);
+            take_back(record, job, release_of(record, Cause::NeverStarted(why)), plan);
         }
         Phase::Running if !record.is_claimed() && overdue <= known.now => {
-            give_up(record, job, "started but never reached its storage", plan);
+            let why = format!("attempt {} started but never reached its storage", record.attempt);
+            take_back(record, job, release_of(record, Cause::Trouble(why)), plan);
         }
         Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
         // Kueue gave its room to another while it was at work, and perhaps gave it back since.
@@ -162,12 +174,16 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             if is_silent(known, record) && was_suspended(record, job) =>
         {
             let cause = Cause::Disruption("its Job was suspended again".to_owned());
-            take_back(record, job, cause, plan);
+            take_back(record, job, release_silent(record, cause), plan);
+        }
+        Phase::Evicted(cause) if is_silent(known, record) => {
+            take_back(record, job, release_silent(record, cause.clone()), plan);
         }
         Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
-            give_up(record, job, "fell silent", plan);
+            let cause = Cause::Trouble(format!("attempt {} fell silent", record.attempt));
+            take_back(record, job, release_silent(record, cause), plan);
         }
-        Phase::Suspended | Phase::Waiting(_) | Phase::Running => {
+        Phase::Suspended | Phase::Waiting(_) | Phase::Running | Phase::Evicted(_) => {
             plan.wake_by(silent_at(known, record))
         }
     }
@@ -182,19 +198,23 @@ fn was_suspended(record: &Conversion, job: &Job) -> bool {
             && record.dispatched_at.is_some_and(|at| before(at + SILENCE))
 }
 
-fn give_up(record: &Conversion, job: &Job, why: &str, plan: &mut Plan) {
-    let cause = Cause::Trouble(format!("attempt {} {why}", record.attempt));
-    take_back(record, job, cause, plan);
+fn take_back(record: &Conversion, job: &Job, change: Change, plan: &mut Plan) {
+    plan.actions.push(Action::TakeBack(record.id, change, job.name.clone()));
 }
 
-/// Takes the attempt back, and deletes its Job once that is written.
-fn take_back(record: &Conversion, job: &Job, cause: Cause, plan: &mut Plan) {
-    plan.actions.push(release(record, cause));
-    plan.actions.push(Action::Delete(job.name.clone()));
+/// Takes back an attempt whose job has ended. Its slot is free once that is written.
+fn release(known: &Known, record: &Conversion, cause: Cause, plan: &mut Plan) {
+    plan.actions.push(Action::Change(record.id, release_of(record, cause)));
+    plan.wake_by(known.now);
 }
 
-fn release(record: &Conversion, cause: Cause) -> Action {
-    Action::Change(record.id, Change::Release { attempt: record.attempt, cause })
+fn release_of(record: &Conversion, cause: Cause) -> Change {
+    Change::Release { attempt: record.attempt, cause }
+}
+
+/// Unless it shows life after all.
+fn release_silent(record: &Conversion, cause: Cause) -> Change {
+    Change::ReleaseSilent { attempt: record.attempt, seen: record.alive_at, cause }
 }
 
 fn silent_at(known: &Known, record: &Conversion) -> Timestamp {

@@ -76,7 +76,10 @@ pub enum Error {
     /// Something that is not ours has the job's name.
     #[error("a foreign job has the name {0}")]
     Foreign(String),
-    /// A quota or limit refused it: worth waiting for.
+    /// A quota is full, for every Job: worth waiting for.
+    #[error("no room: {0}")]
+    Full(String),
+    /// Something refused this one: worth waiting for.
     #[error("refused for now: {0}")]
     Refused(String),
     /// Nothing says where the cluster is.

@@ -22,6 +22,7 @@ impl Known {
             paused_batches: HashSet::new(),
             due: Vec::new(),
             turns: Turns::default(),
+            full: None,
             running: Vec::new(),
             others: Vec::new(),
             unannounced: Vec::new(),

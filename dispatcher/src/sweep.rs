@@ -6,14 +6,32 @@
 
 use domain::{Change, Pending, PendingKind, Verdict, Video, verdict};
 use jiff::Timestamp;
+use std::time::Duration;
 use storage::{ChangeError, Error, Storage, Work};
+use tokio::time::sleep;
 
 /// Markers looked at in one sweep. There is one for each upload in flight and each attempt at work,
 /// and one a day for each that was lost.
 const AT_ONCE: u32 = 1000;
 
+/// Between two sweeps.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Sweeps again and again.
+pub(crate) async fn sweep_for_ever(storage: Storage) {
+    let mut healthy = true;
+    loop {
+        let swept = sweep(&storage).await;
+        if let (Err(error), true) = (&swept, healthy) {
+            tracing::warn!(%error, "sweeping met trouble; trying again");
+        }
+        healthy = swept.is_ok();
+        sleep(PAUSE).await;
+    }
+}
+
 /// Judges every pending marker, and deletes what has had its time.
-pub(crate) async fn sweep(storage: &Storage) -> Result<(), Error> {
+async fn sweep(storage: &Storage) -> Result<(), Error> {
     let now = Timestamp::now();
     judge_markers(storage).await?;
     for video in storage.expired_videos(now, AT_ONCE).await? {

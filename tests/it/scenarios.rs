@@ -87,7 +87,7 @@ scenarios! {
     parts::kubelet_and_mariadb_are_away_for_a_minute, only: Some(Which::Cluster), soak: true, settings: BREAKABLE;
     uploads::two_users_upload_ten_clips_at_once, settings: Settings { job_ttl_seconds: 5, ..USUAL };
     deaths::the_dispatcher_is_killed_at_thirty_random_moments, only: Some(Which::Cluster);
-    deaths::a_killed_converter_is_replaced_within_20_s;
+    deaths::a_killed_converter_is_replaced_within_20_s, settings: Settings { max_jobs: 1, ..USUAL };
     nodes::a_lost_node_is_replaced_within_20_s, only: Some(Which::Cluster), settings: BREAKABLE;
     nodes::what_had_not_begun_on_a_lost_node_goes_elsewhere, only: Some(Which::Cluster), soak: true,
         settings: BREAKABLE;
@@ -129,7 +129,8 @@ scenarios! {
     policies::a_stolen_dispatcher_token_is_worth_little, only: Some(Which::Cluster);
     policies::a_job_that_no_policy_lets_pass_is_told_at_the_start, only: Some(Which::Cluster);
     quotas::kueue_admits_the_jobs_of_its_queue, only: Some(Which::Cluster);
-    quotas::a_full_quota_is_no_failure, only: Some(Which::Cluster);
+    quotas::a_full_quota_is_no_failure, only: Some(Which::Cluster),
+        settings: Settings { job_ttl_seconds: 1, ..USUAL };
     standby::another_dispatcher_takes_over, only: Some(Which::Cluster),
         settings: Settings { standby: true, ..USUAL };
     standby::a_frozen_dispatcher_does_no_harm, only: Some(Which::Cluster),

@@ -13,22 +13,22 @@ const QUIET_LOOKS: u32 = 2;
 /// For one answer; a write that hangs must not keep the next from being tried.
 const ANSWER: Duration = Duration::from_secs(4);
 
-/// Writes the progress until the record refuses it. While storage is away it goes on trying: the
-/// work may yet be in time.
-pub(super) async fn beat(storage: &Storage, record: &Conversion, done: &Cell<Done>) {
+/// Writes the progress, or only that it lives, until the record refuses it. While storage is away it goes on
+/// trying: the work may yet be in time.
+pub(super) async fn beat(storage: &Storage, record: &Conversion, done: Option<&Cell<Done>>) {
     let mut looks = interval_at(Instant::now() + SOON, SOON);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut written, mut quiet, mut away) = (Done::default(), 0, false);
+    let (mut written, mut quiet, mut away) = (done.map(|_| Done::default()), 0, false);
     let began = Instant::now();
     loop {
         looks.tick().await;
-        let now = done.get();
+        let now = done.map(Cell::get);
         quiet += 1;
         if now == written && quiet < QUIET_LOOKS {
             continue;
         }
-        let percent = Some(now.percent);
-        let pace = Pace::of(began.elapsed(), now.sound_ms, now.percent);
+        let percent = now.map(|now| now.percent);
+        let pace = now.and_then(|now| Pace::of(began.elapsed(), now.sound_ms, now.percent));
         let change = Change::Progress { claim: record.claim, percent, pace };
         let failed = match timeout(ANSWER, storage.change(record.id, &change)).await {
             Ok(Ok(_)) => None,

@@ -16,38 +16,51 @@ use storage::ChangeError;
 /// Actions carried out at once: enough to hide the round trips, few enough for a small API server.
 const AT_ONCE: usize = 16;
 
+/// What came of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It was done.
+    Yes,
+    /// Things had moved on, or its Job was refused.
+    No,
+    /// A quota refused its Job.
+    NoRoom,
+}
+
+impl Done {
+    fn if_some<T>(it: Option<T>) -> Self {
+        if it.is_some() { Self::Yes } else { Self::No }
+    }
+}
+
 impl Dispatcher {
-    /// Carries all of it out: actions for different conversions beside one another, those that belong
-    /// together in their order. One that fails keeps no other from being tried; the first failure is
-    /// returned.
-    pub(super) async fn carry_out_all(&self, actions: &[Action]) -> Result<(), Error> {
-        // A deletion belongs to the change before it, which must have been written by then.
-        let together = actions.chunk_by(|_, next| matches!(next, Action::Delete(_)));
-        let deeds: Vec<_> = together.map(|deeds| self.carry_out_in_turn(deeds).boxed()).collect();
-        let done: Vec<_> = stream::iter(deeds).buffer_unordered(AT_ONCE).collect().await;
-        done.into_iter().collect()
+    /// Carries all of it out beside one another, and tells for each what came of it, in the same order. One
+    /// that fails keeps no other from being tried.
+    pub(super) async fn carry_out_all(&self, actions: &[Action]) -> Vec<Result<Done, Error>> {
+        let deeds = actions.iter().enumerate();
+        let deeds: Vec<_> = deeds
+            .map(|(at, action)| self.carry_out(action).map(move |done| (at, done)).boxed())
+            .collect();
+        let mut done: Vec<_> = stream::iter(deeds).buffer_unordered(AT_ONCE).collect().await;
+        done.sort_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, done)| done).collect()
     }
 
-    async fn carry_out_in_turn(&self, actions: &[Action]) -> Result<(), Error> {
-        let mut result = Ok(());
-        for action in actions {
-            let done = self.carry_out(action).await;
-            result = result.and(done);
-        }
-        result
-    }
-
-    async fn carry_out(&self, action: &Action) -> Result<(), Error> {
+    async fn carry_out(&self, action: &Action) -> Result<Done, Error> {
         match action {
-            Action::Change(id, change) => self.change(*id, change).await.map(drop),
+            Action::Change(id, change) => self.change(*id, change).await.map(Done::if_some),
             Action::Dispatch(id, attempt) => self.dispatch(*id, *attempt).await,
             Action::Launch(id) => match self.record(*id).await? {
                 Some(record) => self.launch(&record).await,
-                None => Ok(()),
+                None => Ok(Done::No),
             },
-            Action::Delete(name) => Ok(self.launcher.delete(name).await?),
-            Action::Announce(id) => self.announce(*id).await,
-            Action::Publish(id) => self.publish(*id).await,
+            Action::TakeBack(id, change, name) => match self.change(*id, change).await? {
+                Some(_) => Ok(self.launcher.delete(name).await.map(|()| Done::Yes)?),
+                None => Ok(Done::No),
+            },
+            Action::Delete(name) => Ok(self.launcher.delete(name).await.map(|()| Done::Yes)?),
+            Action::Announce(id) => self.announce(*id).await.map(|()| Done::Yes),
+            Action::Publish(id) => self.publish(*id).await.map(|()| Done::Yes),
         }
     }
 
@@ -63,7 +76,9 @@ impl Dispatcher {
     async fn change(&self, id: ConversionId, change: &Change) -> Result<Option<Conversion>, Error> {
         match self.storage.change(id, change).await {
             Ok(record) => {
-                if let Change::Release { attempt, cause } = change {
+                if let Change::Release { attempt, cause }
+                | Change::ReleaseSilent { attempt, cause, .. } = change
+                {
                     let note = ending::taken_back(&record, cause);
                     self.launcher.note(&job_name(id, *attempt), &note).await;
                     metrics::counter!("audio_converter_attempts_taken_back_total", "cause" => cause.name()).increment(1);
@@ -85,25 +100,30 @@ impl Dispatcher {
         Err(launcher::Error::Unavailable(why).into())
     }
 
-    async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<(), Error> {
+    async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<Done, Error> {
         self.may_launch()?;
-        match self.change(id, &Change::Dispatch { attempt }).await? {
-            Some(record) => {
-                self.launch(&record).await?;
-                let waited = Timestamp::now().duration_since(record.not_before).as_secs_f64();
-                metrics::histogram!("audio_converter_dispatch_seconds").record(waited.max(0.0));
-                Ok(())
-            }
-            None => Ok(()),
+        let Some(record) = self.change(id, &Change::Dispatch { attempt }).await? else {
+            return Ok(Done::No);
+        };
+        let done = self.launch(&record).await?;
+        if done == Done::Yes {
+            let waited = Timestamp::now().duration_since(record.not_before).as_secs_f64();
+            metrics::histogram!("audio_converter_dispatch_seconds").record(waited.max(0.0));
         }
+        Ok(done)
     }
 
-    async fn launch(&self, record: &Conversion) -> Result<(), Error> {
+    async fn launch(&self, record: &Conversion) -> Result<Done, Error> {
         self.may_launch()?;
         let cause = match self.launcher.launch(record, self.lesson.expected(record)).await {
             Ok(()) => {
                 tracing::info!(conversion.id = %record.id, attempt = record.attempt, "dispatched");
-                return Ok(());
+                return Ok(Done::Yes);
+            }
+            // Back-pressure, not failure.
+            Err(launcher::Error::Full(why)) => {
+                let change = Change::NoRoom { attempt: record.attempt, why };
+                return self.change(record.id, &change).await.map(|_| Done::NoRoom);
             }
             Err(error @ (launcher::Error::Unavailable(_) | launcher::Error::NoCluster(_))) => {
                 return Err(error.into());
@@ -115,12 +135,12 @@ impl Dispatcher {
                 self.launcher.note(&job_name(record.id, record.attempt), &note).await;
                 Cause::Disruption("a foreign job has its name".to_owned())
             }
-            // Back-pressure, not failure.
             Err(launcher::Error::Refused(why) | launcher::Error::Unfit(why)) => {
                 Cause::NeverStarted(why)
             }
         };
-        self.change(record.id, &Change::Release { attempt: record.attempt, cause }).await.map(drop)
+        let change = Change::Release { attempt: record.attempt, cause };
+        self.change(record.id, &change).await.map(|_| Done::No)
     }
 
     async fn announce(&self, id: ConversionId) -> Result<(), Error> {

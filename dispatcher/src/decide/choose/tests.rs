@@ -153,6 +153,95 @@ fn batches_yield_but_not_for_ever() {
     assert_eq!(cluster.fill(51), ["bob"]);
 }
 
+/// Broken off in its first attempt.
+fn interrupted(record: Conversion, cause: domain::Cause) -> Conversion {
+    let setback = domain::Setback { attempt: 0, at: at(0), cause };
+    Conversion { setbacks: vec![setback], ..record }
+}
+
+#[test]
+fn who_was_interrupted_goes_on_before_all_others() {
+    use domain::Cause::{Disruption, NeverStarted};
+    let back = |record| interrupted(record, Disruption("its node is lost".to_owned()));
+    let mut waiting: Vec<_> = (0..5).map(|second| waits("ada", second)).collect();
+    waiting.push(back(in_batch(waits("eve", 90))));
+    waiting.push(back(waits("bob", 99)));
+    let mut cluster = Cluster::with(1, waiting);
+    assert_eq!(cluster.fill(100), ["bob"]);
+    cluster.running.clear();
+    assert_eq!(cluster.fill(100), ["eve"]);
+    cluster.running.clear();
+    // It had no slot that could be its own.
+    let image = NeverStarted("no image".to_owned());
+    cluster.waiting.push(interrupted(waits("bob", 100), image));
+    assert_eq!(cluster.fill(100), ["ada"]);
+}
+
+#[test]
+fn what_the_cluster_holds_back_keeps_no_batch_waiting() {
+    let held = Conversion { waiting: Some("held".to_owned()), ..in_batch(waits("bob", 0)) };
+    let held = Conversion { state: State::Running, attempt: 1, ..held };
+    let uploads = (0..5).map(|second| waits("ada", second));
+    let waiting = uploads.chain([in_batch(waits("eve", 0))]).collect();
+    let mut cluster = Cluster::with(2, waiting);
+    cluster.running.push(held);
+    assert_eq!(cluster.fill(1000), ["eve"]);
+}
+
+#[test]
+fn a_slot_is_its_records_until_that_says_what_came_of_it() {
+    let mut cluster = Cluster::with(1, vec![waits("ada", 0), waits("bob", 1)]);
+    assert_eq!(cluster.fill(2), ["ada"]);
+    let record = cluster.running[0].clone();
+    let phase = crate::launcher::Phase::Failed(domain::Cause::Trouble("killed".to_owned()));
+    let job = crate::launcher::Job {
+        name: job_name(record.id, 1),
+        conversion: record.id,
+        attempt: 1,
+        created_at: at(2),
+        phase,
+    };
+    let limits = Limits { jobs: 1, per_user: 1, pending: SignedDuration::ZERO };
+    let known =
+        Known { limits, jobs: vec![job], running: cluster.running.clone(), ..Known::nothing() };
+    assert_eq!(known.free_slots(), 0);
+    assert_eq!(Known { running: Vec::new(), ..known }.free_slots(), 1);
+}
+
+#[test]
+fn a_full_quota_is_tried_by_one_at_a_time() {
+    let limits = Limits { jobs: 10, per_user: 10, pending: SignedDuration::ZERO };
+    let running = |count: i64| -> Vec<_> {
+        let start = |second| Conversion { state: State::Running, ..waits("ada", second) };
+        (0..count).map(start).collect()
+    };
+    let known = |now, count, full| Known {
+        now: at(now),
+        limits,
+        running: running(count),
+        full,
+        ..Known::nothing()
+    };
+    // Three were made, and the fourth was refused.
+    let full = Full::after(&known(0, 0, None), 3, true);
+    assert_eq!(known(4, 3, full).free_slots(), 0);
+    assert_eq!(known(5, 3, full).free_slots(), 1);
+    // As many as have ended since.
+    assert_eq!(known(1, 1, full).free_slots(), 2);
+    let mut plan = Plan::default();
+    choose(&known(1, 3, full), &mut plan);
+    assert_eq!(plan.wake_at, Some(at(5)));
+    choose(&known(5, 3, full), &mut plan);
+    assert_eq!(plan.wake_at, Some(at(5)));
+    // What fits where others ended says nothing; what fits beside all of them lets another try.
+    let same = Full::after(&known(1, 2, full), 1, false);
+    assert_eq!(same, full);
+    let more = Full::after(&known(5, 3, full), 1, false);
+    assert_eq!(known(5, 4, more).free_slots(), 1);
+    assert_eq!(Full::after(&known(5, 9, more), 1, false), None);
+    assert_eq!(Full::after(&known(5, 9, None), 1, true), None);
+}
+
 #[test]
 fn of_those_who_had_turns_a_thousand_are_remembered() {
     let mut turns = Turns::default();

@@ -15,7 +15,10 @@ fn without(known: &Known, left_out: fn(&Action) -> bool) -> Plan {
 
 /// Whether an attempt is taken back for a cause in these words.
 fn takes_back(action: &Action, words: &str) -> bool {
-    let Action::Change(_, Change::Release { cause, .. }) = action else { return false };
+    let (Action::Change(_, change) | Action::TakeBack(_, change, _)) = action else { return false };
+    let (Change::Release { cause, .. } | Change::ReleaseSilent { cause, .. }) = change else {
+        return false;
+    };
     cause.detail().contains(words)
 }
 
@@ -41,7 +44,14 @@ fn believes_exit_codes(known: &Known) -> Plan {
 
 /// Leaves Jobs to themselves once their record is final or has gone on.
 fn leaves_jobs(known: &Known) -> Plan {
-    without(known, |action| matches!(action, Action::Delete(_)))
+    let mut plan = decide(known);
+    plan.actions.retain(|action| !matches!(action, Action::Delete(_)));
+    for action in &mut plan.actions {
+        if let Action::TakeBack(id, change, _) = action {
+            *action = Action::Change(*id, change.clone());
+        }
+    }
+    plan
 }
 
 /// Leaves the event to whoever wrote the result, who may be dead.

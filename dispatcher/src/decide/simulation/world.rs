@@ -2,7 +2,7 @@
 
 use super::{Choices, Decider, Runner, Step};
 use crate::{
-    decide::{Action, Known, Limits, Turns, decide},
+    decide::{Action, Full, Known, Limits, Turns, decide},
     launcher::Job,
     samples,
 };
@@ -85,6 +85,9 @@ pub(super) struct World {
     paused: bool,
     batch_is_paused: bool,
     turns: Turns,
+    /// Jobs that may be alive, where others have a say in it.
+    quota: Option<usize>,
+    full: Option<Full>,
 }
 
 impl World {
@@ -110,6 +113,8 @@ impl World {
             paused: false,
             batch_is_paused: false,
             turns: Turns::default(),
+            quota: None,
+            full: None,
         }
     }
 
@@ -168,6 +173,7 @@ impl World {
                 }
             }
             Step::Suspend { .. } => {}
+            Step::Quota { jobs } => self.quota = Some(*jobs),
             Step::Gap => self.old_jobs = Some(self.jobs.values().cloned().collect()),
             Step::Relist => self.old_jobs = None,
             Step::Look => self.old_view = Some(self.view()),
@@ -210,7 +216,8 @@ impl World {
 
     fn change(&mut self, id: ConversionId, change: &Change) -> Result<Conversion, Refused> {
         let mut record = self.records.get(&id).ok_or(Refused::Gone)?.clone();
-        if self.has(Flaw::RevivesTheDead) && matches!(change, Change::Release { .. }) {
+        let releases = matches!(change, Change::Release { .. } | Change::ReleaseSilent { .. });
+        if self.has(Flaw::RevivesTheDead) && releases {
             record.state = State::Running;
         }
         match record.apply(change, self.now)? {
@@ -247,6 +254,7 @@ impl World {
                 .collect(),
             due: Vec::new(),
             turns: self.turns.clone(),
+            full: self.full,
             others: alive.filter_map(|job| self.records.get(&job.conversion).cloned()).collect(),
             jobs,
             running,
@@ -261,36 +269,44 @@ impl World {
     /// be done and reported failed, or not be done.
     fn pass(&mut self, known: &Known, mut faults: Option<&mut Choices>) {
         self.slots_are_exact &= self.old_jobs.is_none();
+        let (mut made, mut refused) = (0, false);
         for action in (self.rules.decider)(known).actions {
-            if let Action::Dispatch(id, _) = &action
-                && let Some(record) = self.records.get(id)
-            {
-                self.turns.take(record.lane(), &record.owner);
-            }
-            match faults.as_mut().map_or(9, |choices| choices.below(12)) {
+            let has_room = match faults.as_mut().map_or(9, |choices| choices.below(12)) {
                 0 => return self.step(&Step::Crash),
                 // This dispatcher goes no further with this record.
                 1 => self.carry_out(&action, false),
-                // A slot counts as free once its job has ended: where the record could not be told
-                // and is launched again, there is one job more for its while.
-                2 => self.slots_are_exact &= !matches!(action, Action::Change(..)),
+                2 => continue,
                 _ => self.carry_out(&action, true),
+            };
+            refused |= !has_room;
+            if let Action::Dispatch(id, _) = &action
+                && let Some(record) = self.records.get(id).filter(|_| has_room)
+            {
+                self.turns.take(record.lane(), &record.owner);
+                made += 1;
             }
         }
+        self.full = Full::after(known, made, refused);
     }
 
-    fn carry_out(&mut self, action: &Action, goes_on: bool) {
+    /// Whether there was room for its job, if it needs one.
+    fn carry_out(&mut self, action: &Action, goes_on: bool) -> bool {
         match action {
             Action::Change(id, change) => drop(self.change(*id, change)),
+            Action::TakeBack(id, change, name) => {
+                if self.change(*id, change).is_ok() && goes_on {
+                    self.delete(name, true);
+                }
+            }
             Action::Dispatch(id, attempt) => {
                 let dispatched = self.change(*id, &Change::Dispatch { attempt: *attempt });
                 if let (Ok(record), true) = (dispatched, goes_on) {
-                    self.launch(&record);
+                    return self.launch(&record);
                 }
             }
             Action::Launch(id) => {
                 if let Some(record) = self.records.get(id).cloned() {
-                    self.launch(&record);
+                    return self.launch(&record);
                 }
             }
             Action::Delete(name) => self.delete(name, goes_on),
@@ -309,5 +325,6 @@ impl World {
                 }
             }
         }
+        true
     }
 }

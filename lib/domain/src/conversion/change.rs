@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 const MAX_FAILURES: u32 = 3;
 /// Attempts taken back that a record remembers.
 const MOST_SETBACKS: usize = 5;
-/// Wait after the first troubled attempt; each further one waits four times as long.
-const BACK_OFF: SignedDuration = SignedDuration::from_secs(1);
+/// Wait after the second troubled attempt. After the first there is none: the slot is still its own.
+const BACK_OFF: SignedDuration = SignedDuration::from_secs(4);
 /// Wait before a job that never started is tried again.
 const NEVER_STARTED_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
@@ -65,6 +65,22 @@ pub enum Change {
         attempt: u32,
         /// Why.
         cause: Cause,
+    },
+    /// The dispatcher takes the attempt back because it has shown no life for long.
+    ReleaseSilent {
+        /// Which.
+        attempt: u32,
+        /// Its last sign of life, as the dispatcher saw it: a newer one stops this.
+        seen: Option<Timestamp>,
+        /// Why.
+        cause: Cause,
+    },
+    /// The cluster had no room for this attempt's Job: the conversion keeps its turn.
+    NoRoom {
+        /// Which.
+        attempt: u32,
+        /// In the cluster's words.
+        why: String,
     },
     /// The owner calls it off.
     Cancel,
@@ -131,17 +147,14 @@ impl Conversion {
                 next.dispatch(now);
             }
             Change::Held { attempt } => {
-                self.must_be(State::Running)?;
-                if self.attempt != *attempt || self.is_claimed() {
+                self.must_be_at(*attempt)?;
+                if self.is_claimed() {
                     return Err(Refused::Superseded);
                 }
                 next.waiting = Some(HELD.to_owned());
             }
             Change::Claim { attempt } => {
-                self.must_be(State::Running)?;
-                if self.attempt != *attempt {
-                    return Err(Refused::Superseded);
-                }
+                self.must_be_at(*attempt)?;
                 if next.waiting.take().is_some() {
                     // What held it back was no work.
                     next.dispatched_at = Some(now);
@@ -175,11 +188,23 @@ impl Conversion {
                 next.fail(failure.clone(), now);
             }
             Change::Release { attempt, cause } => {
-                self.must_be(State::Running)?;
-                if self.attempt != *attempt {
+                self.must_be_at(*attempt)?;
+                next.release(cause, now);
+            }
+            Change::ReleaseSilent { attempt, seen, cause } => {
+                self.must_be_at(*attempt)?;
+                if self.alive_at != *seen {
                     return Err(Refused::Superseded);
                 }
                 next.release(cause, now);
+            }
+            Change::NoRoom { attempt, why } => {
+                self.must_be_at(*attempt)?;
+                if self.is_claimed() {
+                    return Err(Refused::Superseded);
+                }
+                next.state = State::Queued;
+                next.waiting = Some(why.clone());
             }
             Change::Cancel if self.state == State::Cancelled => return Ok(Applied::Already),
             Change::Cancel if self.state.is_terminal() => {
@@ -198,6 +223,11 @@ impl Conversion {
             (State::Queued, State::Queued) | (State::Running, State::Running) => Ok(()),
             _ => Err(Refused::WrongState(self.state)),
         }
+    }
+
+    fn must_be_at(&self, attempt: u32) -> Result<(), Refused> {
+        self.must_be(State::Running)?;
+        if self.attempt == attempt { Ok(()) } else { Err(Refused::Superseded) }
     }
 
     /// Only the newest claim of a running attempt may write.
@@ -261,7 +291,7 @@ impl Conversion {
                         now,
                     );
                 } else {
-                    self.not_before = now + BACK_OFF * 4_i32.pow(self.failures - 1);
+                    self.not_before = now + BACK_OFF * i32::from(self.failures > 1);
                 }
             }
         }

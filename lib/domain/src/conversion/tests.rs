@@ -142,6 +142,11 @@ fn each_change_applies_where_it_makes_sense() {
     let failure = |detail: &str| Failure { reason: Reason::NotMedia, detail: detail.to_owned() };
     let fail = |claim, detail| Change::Fail { claim, failure: failure(detail) };
     let progress = |claim| Change::Progress { claim, percent: Some(5), pace: None };
+    let no_room = |attempt| Change::NoRoom { attempt, why: "full".to_owned() };
+    let silent = |attempt, seen| {
+        let cause = Cause::Trouble(String::new());
+        Change::ReleaseSilent { attempt, seen, cause }
+    };
     let (held, trouble) = (Change::Held { attempt: 1 }, Cause::Trouble(String::new()));
     let (succeeded, failed) =
         (after(&claimed, slice::from_ref(&succeed)), after(&claimed, &[fail(1, "")]));
@@ -161,6 +166,10 @@ fn each_change_applies_where_it_makes_sense() {
         (&running, held.clone(), Ok(true)),
         (&running, Change::Held { attempt: 2 }, Err(Refused::Superseded)),
         (&claimed, held, Err(Refused::Superseded)),
+        (&queued, no_room(0), wrong(Queued)),
+        (&running, no_room(1), Ok(true)),
+        (&running, no_room(2), Err(Refused::Superseded)),
+        (&claimed, no_room(1), Err(Refused::Superseded)),
         (&queued, claim.clone(), wrong(Queued)),
         (&again, claim, Err(Refused::Superseded)),
         (&again, progress(1), Err(Refused::Superseded)),
@@ -173,6 +182,9 @@ fn each_change_applies_where_it_makes_sense() {
         (&failed, fail(2, ""), terminal(Failed)),
         (&failed, fail(1, "another"), terminal(Failed)),
         (&claimed, release(2, trouble.clone()), Err(Refused::Superseded)),
+        (&claimed, silent(1, claimed.alive_at), Ok(true)),
+        (&claimed, silent(1, None), Err(Refused::Superseded)),
+        (&claimed, silent(2, claimed.alive_at), Err(Refused::Superseded)),
         (&queued, release(0, trouble.clone()), wrong(Queued)),
         (&cancelled, release(1, trouble), terminal(Cancelled)),
         (&cancelled, Change::Cancel, Ok(false)),
@@ -189,6 +201,9 @@ fn each_change_applies_where_it_makes_sense() {
         let found = record.apply(&change, at(9)).map(|it| matches!(it, Applied::Changed(_)));
         assert_eq!(found, wanted, "{change:?} of {record:?}");
     }
+    let refused = after(&running, &[no_room(1)]);
+    assert_eq!((refused.state, refused.waiting.as_deref()), (Queued, Some("full")));
+    assert_eq!((refused.not_before, refused.setbacks.len()), (queued.not_before, 0));
     let held = after(&running, &[Change::Held { attempt: 1 }]);
     let Ok(Applied::Changed(begun)) = held.apply(&Change::Claim { attempt: 1 }, at(500)) else {
         panic!("{held:?}")
@@ -214,8 +229,9 @@ fn each_cause_has_its_wait() {
     let ran_out = back(&late, 4, Cause::OutOfMemory(String::new()));
     let disrupted = back(&ran_out, 5, Cause::Disruption(String::new()));
     let all = [&once, &twice, &late, &ran_out, &disrupted];
-    assert_eq!(all.map(|it| it.not_before), [1001, 1004, 1030, 1000, 1000].map(at));
+    assert_eq!(all.map(|it| it.not_before), [1000, 1004, 1030, 1000, 1000].map(at));
     assert_eq!(all.map(|it| it.failures), [1, 2, 2, 2, 2]);
+    assert_eq!(all.map(|it| it.was_interrupted()), [true, true, false, true, true]);
     assert_eq!(late.waiting.as_deref(), Some("no image"));
     assert!(!late.out_of_memory && ran_out.out_of_memory);
     assert_eq!(back(&disrupted, 6, trouble()).state, State::Failed);
@@ -267,7 +283,13 @@ fn any_change() -> impl Strategy<Value = Change> {
         (0..4_u32).prop_map(|claim| Change::Progress { claim, percent: Some(200), pace: None }),
         (0..4_u32).prop_map(move |claim| Change::Succeed { claim, mp3: mp3.clone() }),
         (0..4_u32).prop_map(move |claim| Change::Fail { claim, failure: failure.clone() }),
-        (0..4_u32, cause).prop_map(|(attempt, cause)| Change::Release { attempt, cause }),
+        (0..4_u32, cause.clone()).prop_map(|(attempt, cause)| Change::Release { attempt, cause }),
+        (0..4_u32, cause).prop_map(|(attempt, cause)| Change::ReleaseSilent {
+            attempt,
+            seen: (attempt > 1).then_some(Timestamp::UNIX_EPOCH),
+            cause
+        }),
+        (0..4_u32).prop_map(|attempt| Change::NoRoom { attempt, why: String::new() }),
     ]
 }
 
@@ -290,7 +312,7 @@ proptest! {
             prop_assert_eq!(next.failure.is_some(), next.state == State::Failed);
             prop_assert_eq!(next.finished_at.is_some(), next.state.is_terminal());
             let already = next.apply(change, Timestamp::UNIX_EPOCH);
-            let repeatable = !matches!(change, Change::Claim { .. } | Change::Held { .. } | Change::Progress { .. } | Change::Release { .. });
+            let repeatable = !matches!(change, Change::Claim { .. } | Change::Held { .. } | Change::Progress { .. } | Change::Release { .. } | Change::ReleaseSilent { .. } | Change::NoRoom { .. });
             prop_assert!(!repeatable || already == Ok(Applied::Already), "{:?} -> {:?}", change, already);
             record = *next;
         }

@@ -54,7 +54,7 @@ impl World {
     pub(in super::super) fn come_to_an_end(&mut self, chance: u64) {
         let choices = &mut Choices(chance);
         self.old_jobs = None;
-        (self.paused, self.batch_is_paused) = (false, false);
+        (self.paused, self.batch_is_paused, self.quota) = (false, false, None);
         self.settle(choices);
         self.clear_up();
         for record in self.records.values().cloned().collect::<Vec<_>>() {
@@ -147,10 +147,16 @@ fn out_of_turn(
     if chosen.iter().any(|it| of(chosen, &it.owner) + of(running, &it.owner) > CAP_OF_USER) {
         return Some("one user has too many");
     }
-    let (bulk, uploads_left) = (lane_of(chosen, Lane::Bulk), lane_of(&left, Lane::Interactive));
+    let is_new = |it: &&Conversion| !it.was_interrupted();
+    if !left.iter().all(|it| is_new(&it)) && chosen.iter().any(|it| is_new(&it)) {
+        return Some("one that was interrupted waits for another");
+    }
+    let new: Vec<_> = chosen.iter().filter(is_new).cloned().collect();
+    let (bulk, uploads_left) = (lane_of(&new, Lane::Bulk), lane_of(&left, Lane::Interactive));
     let is_late = |it: &Conversion| it.not_before + PATIENCE <= known.now && !stands(it);
     let late = lane_of(due, Lane::Bulk).iter().any(is_late);
-    let first_of_batches = bulk.len() == 1 && lane_of(running, Lane::Bulk).is_empty() && late;
+    let at_work = lane_of(running, Lane::Bulk).iter().any(|it| it.waiting.is_none());
+    let first_of_batches = bulk.len() == 1 && !at_work && late;
     if !bulk.is_empty() && !uploads_left.is_empty() && !first_of_batches {
         return Some("a batch goes before an upload");
     }
@@ -161,7 +167,7 @@ fn out_of_turn(
             let theirs = left.iter().filter(|it| it.lane() == lane && it.owner != mine.owner);
             theirs.clone().any(|it| has(&it.owner) + 1 < has(&mine.owner))
         };
-        if chosen.iter().any(unfair) {
+        if chosen.iter().filter(is_new).any(unfair) {
             return Some("one user goes before another who has less");
         }
     }

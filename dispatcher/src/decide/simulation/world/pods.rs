@@ -16,18 +16,25 @@ pub(super) struct Pod {
 }
 
 impl World {
-    pub(super) fn launch(&mut self, record: &Conversion) {
+    /// Whether there was room for it.
+    pub(super) fn launch(&mut self, record: &Conversion) -> bool {
         let name = job_name(record.id, record.attempt);
         if self.jobs.contains_key(&name) {
-            return;
+            return true;
         }
         let (conversion, attempt) = (record.id, record.attempt);
+        let alive = self.jobs.values().filter(|job| job.phase.is_alive()).count();
+        if self.quota.is_some_and(|quota| quota <= alive) {
+            let _ = self.change(conversion, &Change::NoRoom { attempt, why: "full".to_owned() });
+            return false;
+        }
         let phase = Phase::Suspended;
         let job = Job { name: name.clone(), conversion, attempt, created_at: self.now, phase };
         self.jobs.insert(name.clone(), job);
         if !self.has_kueue {
             self.admit(&name);
         }
+        true
     }
 
     /// A Job that is held back begins.
