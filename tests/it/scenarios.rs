@@ -110,6 +110,8 @@ scenarios! {
     jobs::a_message_after_the_jobs_ttl_makes_no_job, only: Some(Which::Cluster),
         settings: Settings { job_ttl_seconds: 2, ..USUAL };
     connections::uploads_need_no_broker, only: Some(Which::Cluster), settings: PROXIED;
+    connections::a_long_mp3_over_a_slow_connection_is_nobody_silent, only: Some(Which::Cluster),
+        soak: true, settings: PROXIED;
     connections::any_connection_is_cut_slowed_or_reset, only: Some(Which::Cluster), soak: true, settings: PROXIED;
     connections::answers_are_lost_after_the_deed, only: Some(Which::Cluster), soak: true, settings: PROXIED;
     repeats::every_attempt_is_started_twice;

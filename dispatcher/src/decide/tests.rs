@@ -147,6 +147,20 @@ fn a_job_that_is_absent_is_made_or_missed() {
 }
 
 #[test]
+fn a_slot_that_was_given_away_twice_gets_one_job() {
+    let launched = |known: &Known| {
+        let actions = decide(known).actions;
+        actions.iter().filter(|it| matches!(it, Action::Launch(_))).count()
+    };
+    let begun = running(true);
+    let one = known(1, &begun, Phase::Running, 0, 0);
+    let mut all: Vec<_> = (0..4).map(|_| running(false)).collect();
+    assert_eq!(launched(&Known { jobs: Vec::new(), running: all.clone(), ..one.clone() }), 3);
+    all.push(begun.clone());
+    assert_eq!(launched(&Known { running: all, ..one }), 2);
+}
+
+#[test]
 fn a_job_that_has_ended_is_believed_only_if_it_failed() {
     let failed = || Some(Phase::Failed(Cause::OutOfMemory("killed".to_owned())));
     for claimed in [false, true] {

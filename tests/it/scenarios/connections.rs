@@ -11,7 +11,7 @@ use crate::{
     stack::{Stack, links::Links},
     wait::{self, pause},
 };
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use rand::{Rng, rngs::StdRng};
 use std::time::Duration;
@@ -45,6 +45,24 @@ pub(super) async fn any_connection_is_cut_slowed_or_reset(stack: &mut Stack) -> 
 
 pub(super) async fn answers_are_lost_after_the_deed(stack: &mut Stack) -> Result {
     suffer(stack, |proxy, _| proxy.swallow_answers()).await
+}
+
+/// An MP3 is read once more before it is committed, which takes longer here than one may be silent.
+pub(super) async fn a_long_mp3_over_a_slow_connection_is_nobody_silent(
+    stack: &mut Stack,
+) -> Result {
+    let user = stack.user("ada").await?;
+    let cluster = stack.cluster()?;
+    let pods = cluster.links()?.pods.as_ref().context("the pods' connections")?;
+    let clip = clips::clip(stack.folder(), 440, 900.0)?;
+    pods.slow(250_000);
+    let id = user.upload(&clip).await?;
+    let record = user.finished(&id).await?;
+    ensure!(record["state"] == "succeeded" && record["attempt"] == 1, "{record}");
+    let length = record["mp3"]["length"].as_u64().context("a length")?;
+    ensure!(length > 15 * 250_000, "{length} bytes are soon read");
+    pods.pass();
+    one_mp3_each(stack, &[Accepted { client: user, id, clip }]).await
 }
 
 /// How often the pods' connections are broken: one conversion may fail twice and no more.

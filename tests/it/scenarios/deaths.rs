@@ -58,6 +58,8 @@ pub(super) async fn a_killed_converter_is_replaced_within_20_s(stack: &mut Stack
         let killed = Instant::now();
         until_at_work(&one, 2).await?;
         times.push(killed.elapsed());
+        let waiting = other.conversion(&behind[0].id).await?;
+        ensure!(waiting["state"] == "queued", "it took another's slot: {waiting}");
         user.mp3(&one.id).await?;
         accepted.push(one);
         accepted.extend(behind);

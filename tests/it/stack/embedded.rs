@@ -9,6 +9,7 @@ use crate::{
 use queue::{Mp3Message, Queue};
 use std::{
     path::{Path, PathBuf},
+    thread::available_parallelism,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -28,12 +29,14 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    pub(super) async fn start(_: &Settings) -> Result<Self> {
+    pub(super) async fn start(settings: &Settings) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let program = "audio-converter".to_owned();
+        let jobs = available_parallelism()?.get().min(settings.max_jobs);
         let environment = vec![
             ("LOG", "info,dispatcher=debug".to_owned()),
+            ("DISPATCHER_MAX_JOBS", jobs.to_string()),
             // The test's disk may be small; what is full is to be met, not kept away.
             ("GATEWAY_MIN_FREE_BYTES", "0".to_owned()),
         ];
