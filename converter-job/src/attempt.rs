@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// For what the attempt cannot begin without.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Signs of life are given for so long beside what has no progress to show.
+const LONGEST_SIGNS: Duration = Duration::from_secs(600);
 /// That encode: each holds 30 MB of sound, and there may be as many attempts as cores.
 const MOST_THREADS: u32 = 4;
 
@@ -106,7 +108,8 @@ impl Attempt {
         match opened {
             Ok(Some(source)) => self.convert(source, stop).await,
             Ok(None) => {
-                self.fail(Failure { reason: Reason::EmptyFile, detail: String::new() }).await
+                let failure = Failure { reason: Reason::EmptyFile, detail: String::new() };
+                self.alive_while(self.fail(failure)).await
             }
             Err(ending) => ending,
         }
@@ -161,12 +164,13 @@ impl Attempt {
     }
 
     /// Shows life during what is no conversion: a long MP3 is read once more before it is committed. A sign
-    /// that is refused stops nothing here; what commits is refused as well.
+    /// that is refused stops nothing here; what commits is refused as well. What hangs is not alive for ever.
     async fn alive_while<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::select! {
             done = work => done,
             never = async {
-                heartbeat::beat(&self.storage, &self.record, None).await;
+                let signs = heartbeat::beat(&self.storage, &self.record, None);
+                let _ = timeout(LONGEST_SIGNS, signs).await;
                 pending().await
             } => never,
         }

@@ -14,7 +14,7 @@ use crate::{
     sweep::sweep_for_ever,
 };
 use deed::Done;
-use domain::{Batch, BatchState, Conversion, ConversionId};
+use domain::{Batch, BatchState, Change, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
 use queue::Queue;
@@ -45,6 +45,8 @@ pub struct Dispatcher {
     endings: Endings,
     turns: Turns,
     full: Option<Full>,
+    /// Those whose attempts were taken back, and who have not begun again.
+    owed: HashSet<ConversionId>,
     lesson: Lesson,
     /// When the last pass began.
     pulse: Arc<Pulse>,
@@ -82,6 +84,7 @@ impl Dispatcher {
             endings: Endings::default(),
             turns: Turns::default(),
             full: None,
+            owed: HashSet::new(),
             lesson: Lesson::default(),
             pulse: Arc::default(),
             answering_since: Timestamp::MIN,
@@ -112,7 +115,7 @@ impl Dispatcher {
         let _ends_with_this = term.clone().drop_guard();
         // What others did in the meantime is no news.
         (self.endings, self.turns) = (Endings::default(), Turns::default());
-        (self.full, self.lesson) = (None, Lesson::default());
+        (self.full, self.owed, self.lesson) = (None, HashSet::new(), Lesson::default());
         // Nobody knows whether the store answered before.
         self.answering_since = Timestamp::now();
         // Beside the passes: what is large takes long to delete.
@@ -171,6 +174,7 @@ impl Dispatcher {
         let Plan { actions, wake_at } = decide(&known);
         let done = self.carry_out_all(&actions).await;
         self.take_turns(&known, &actions, &done);
+        self.owe(&actions, &done);
         let carried_out: Result<Vec<_>, Error> = done.into_iter().collect();
         if matches!(carried_out, Err(Error::Storage(_))) {
             // It may be read, but not written: nobody could show life.
@@ -211,10 +215,52 @@ impl Dispatcher {
             }
         }
         self.full = Full::after(known, made, refused);
+        if refused {
+            // The next look knows when to try again.
+            self.wake.notify_one();
+        }
+    }
+
+    /// The store gives the first few of each owner, and these may not be among them.
+    fn owe(&mut self, actions: &[Action], done: &[Result<Done, Error>]) {
+        for (action, _) in
+            actions.iter().zip(done).filter(|(_, done)| matches!(done, Ok(Done::Yes)))
+        {
+            match action {
+                Action::Change(id, Change::Release { .. } | Change::ReleaseSilent { .. })
+                | Action::TakeBack(id, ..) => drop(self.owed.insert(*id)),
+                Action::Dispatch(id, _) => drop(self.owed.remove(id)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Of what is due, as much as may be chosen.
+    async fn due(&mut self, known: &Known) -> Result<Vec<Conversion>, Error> {
+        let slots = known.free_slots();
+        if slots == 0 {
+            return Ok(Vec::new());
+        }
+        let owners = known.owners_needed();
+        let (now, paused) = (known.now, &known.paused_batches);
+        let wanted = Wanted { now, slots: slots as u32, owners: owners as u32, paused };
+        let mut due = self.storage.due(&wanted).await?;
+        if !self.owed.is_empty() {
+            let ids: Vec<_> = self.owed.iter().copied().collect();
+            let owed = self.storage.conversions_of_ids(&ids).await?;
+            let waits = |it: &&Conversion| it.was_interrupted();
+            self.owed = owed.iter().filter(waits).map(|record| record.id).collect();
+            let read: HashSet<_> = due.iter().map(|record| record.id).collect();
+            let is_new = |it: &Conversion| {
+                it.was_interrupted() && it.not_before <= now && !read.contains(&it.id)
+            };
+            due.extend(owed.into_iter().filter(is_new));
+        }
+        Ok(due)
     }
 
     /// Reads jobs first and records after them; see [`decide`].
-    async fn look(&self) -> Result<(Known, Vec<Batch>), Error> {
+    async fn look(&mut self) -> Result<(Known, Vec<Batch>), Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
         let work = |work, limit| self.storage.work(work, limit);
@@ -247,13 +293,7 @@ impl Dispatcher {
             unannounced,
             unpublished,
         };
-        let slots = known.free_slots();
-        if slots > 0 {
-            let owners = known.owners_needed();
-            let paused = &known.paused_batches;
-            let wanted = Wanted { now, slots: slots as u32, owners: owners as u32, paused };
-            known.due = self.storage.due(&wanted).await?;
-        }
+        known.due = self.due(&known).await?;
         Ok((known, batches))
     }
 

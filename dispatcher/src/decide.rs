@@ -133,6 +133,7 @@ fn absent(known: &Known, record: &Conversion, room: &mut usize, plan: &mut Plan)
     } else if is_silent(known, record) {
         let cause = Cause::Disruption("its job is gone".to_owned());
         plan.actions.push(Action::Change(record.id, release_silent(record, cause)));
+        plan.wake_by(known.now);
     } else {
         plan.wake_by(silent_at(known, record));
     }
@@ -158,15 +159,15 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
                 .extend(record.waiting.is_none().then_some(Action::Change(record.id, change)));
         }
         Phase::Evicted(cause) if !record.is_claimed() => {
-            take_back(record, job, release_of(record, cause.clone()), plan);
+            take_back(known, record, job, release_of(record, cause.clone()), plan);
         }
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
-            take_back(record, job, release_of(record, Cause::NeverStarted(why)), plan);
+            take_back(known, record, job, release_of(record, Cause::NeverStarted(why)), plan);
         }
         Phase::Running if !record.is_claimed() && overdue <= known.now => {
             let why = format!("attempt {} started but never reached its storage", record.attempt);
-            take_back(record, job, release_of(record, Cause::Trouble(why)), plan);
+            take_back(known, record, job, release_of(record, Cause::Trouble(why)), plan);
         }
         Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
         // Kueue gave its room to another while it was at work, and perhaps gave it back since.
@@ -174,14 +175,14 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             if is_silent(known, record) && was_suspended(record, job) =>
         {
             let cause = Cause::Disruption("its Job was suspended again".to_owned());
-            take_back(record, job, release_silent(record, cause), plan);
+            take_back(known, record, job, release_silent(record, cause), plan);
         }
         Phase::Evicted(cause) if is_silent(known, record) => {
-            take_back(record, job, release_silent(record, cause.clone()), plan);
+            take_back(known, record, job, release_silent(record, cause.clone()), plan);
         }
         Phase::Waiting(_) | Phase::Running if is_silent(known, record) => {
             let cause = Cause::Trouble(format!("attempt {} fell silent", record.attempt));
-            take_back(record, job, release_silent(record, cause), plan);
+            take_back(known, record, job, release_silent(record, cause), plan);
         }
         Phase::Suspended | Phase::Waiting(_) | Phase::Running | Phase::Evicted(_) => {
             plan.wake_by(silent_at(known, record))
@@ -198,8 +199,10 @@ fn was_suspended(record: &Conversion, job: &Job) -> bool {
             && record.dispatched_at.is_some_and(|at| before(at + SILENCE))
 }
 
-fn take_back(record: &Conversion, job: &Job, change: Change, plan: &mut Plan) {
+/// Its slot is free once that is written; or it shows life after all, and has a new deadline.
+fn take_back(known: &Known, record: &Conversion, job: &Job, change: Change, plan: &mut Plan) {
     plan.actions.push(Action::TakeBack(record.id, change, job.name.clone()));
+    plan.wake_by(known.now);
 }
 
 /// Takes back an attempt whose job has ended. Its slot is free once that is written.

@@ -67,8 +67,8 @@ pub(crate) fn conversion(id: ConversionId, video: &Video, now: Timestamp) -> Con
     Conversion::new(id, new, now)
 }
 
-/// Of what there is, that which the store gives for a pass: in each lane, of the owners who have waited
-/// longest, the first one that is due.
+/// Of what there is, that which is known in a pass: in each lane, of the owners who have waited longest, the
+/// first one that is due, and whatever was interrupted.
 pub(crate) fn due<'a>(
     records: impl Iterator<Item = &'a Conversion>,
     known: &Known,
@@ -77,10 +77,11 @@ pub(crate) fn due<'a>(
         |it: &Conversion| it.batch.as_ref().is_some_and(|it| known.paused_batches.contains(it));
     let is_due =
         |it: &&Conversion| it.state == State::Queued && it.not_before <= known.now && !stands(it);
-    let mut due: Vec<_> = records.filter(is_due).cloned().collect();
+    let (owed, mut due): (Vec<_>, Vec<_>) =
+        records.filter(is_due).cloned().partition(Conversion::was_interrupted);
     due.sort_by_key(|it| (it.lane(), it.owner.clone(), it.created_at, it.id));
     due.dedup_by_key(|it| (it.lane(), it.owner.clone()));
     due.sort_by_key(|it| (it.lane(), it.created_at, it.id));
     let of = |lane| due.iter().filter(move |it| it.lane() == lane).take(known.owners_needed());
-    Lane::ALL.into_iter().flat_map(of).cloned().collect()
+    Lane::ALL.into_iter().flat_map(of).cloned().chain(owed).collect()
 }

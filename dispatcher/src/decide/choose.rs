@@ -165,6 +165,7 @@ fn queues(known: &Known, lane: Lane) -> Queues<'_> {
     }
     for (owner, queue) in &mut queues {
         queue.last_turn = known.turns.last(lane, owner);
+        queue.waiting.make_contiguous().sort_by_key(|record| !record.was_interrupted());
     }
     queues
 }
@@ -179,11 +180,9 @@ fn next<'a>(queues: &Queues<'a>, may: impl Fn(&UserName) -> bool) -> Option<(boo
     waiting.filter(|(.., owner)| may(owner)).min().map(|(later, _, owner)| (later, owner))
 }
 
-/// Whether nothing of a batch is at work, and something has waited too long. What the cluster holds back is not
-/// at work.
+/// Whether nothing of a batch is at work, and something has waited too long.
 fn is_out_of_patience(known: &Known, bulk: &Queues<'_>) -> bool {
-    let is_at_work = |it: &Conversion| it.lane() == Lane::Bulk && it.waiting.is_none();
-    let running = known.running.iter().any(is_at_work);
+    let running = known.running.iter().any(|record| record.lane() == Lane::Bulk);
     let chosen = bulk.values().any(|queue| queue.at_work > 0);
     let mut waiting = bulk.values().filter_map(|queue| queue.waiting.front());
     !running && !chosen && waiting.any(|record| record.not_before + PATIENCE <= known.now)

@@ -124,12 +124,19 @@ impl Kubernetes {
         seconds: Option<f64>,
     ) -> Result<(), Error> {
         let avoid = nodes::to_avoid(&self.pods.state(), record.id, Timestamp::now());
+        if !avoid.is_empty() {
+            tracing::info!(conversion.id = %record.id, nodes = ?avoid, "kept off nodes that are better avoided");
+        }
         let job = job::build(&self.config, record, &Outlook { seconds, avoid });
         match answered("create", self.api.create(&PostParams::default(), &job)).await? {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => self.adopt(&job).await,
+            Err(kube::Error::Api(refusal)) if refusal.is_already_exists() => {
+                let gone = "it went away while it was looked at".to_owned();
+                self.adopt(&job, Error::Unavailable(gone)).await
+            }
+            // A quota is asked before the name: it may be there already.
             Err(kube::Error::Api(refusal)) if is_full(&refusal) => {
-                Err(Error::Full(refusal.message.clone()))
+                self.adopt(&job, Error::Full(refusal.message.clone())).await
             }
             Err(kube::Error::Api(refusal)) if refusal.is_forbidden() || refusal.is_invalid() => {
                 Err(Error::Refused(refusal.message.clone()))
@@ -138,12 +145,12 @@ impl Kubernetes {
         }
     }
 
-    /// A Job of this name exists: it is ours if it was made from the same record.
-    async fn adopt(&self, wanted: &KubeJob) -> Result<(), Error> {
+    /// A Job of this name exists, or else this is the error: it is ours if it was made from the same record.
+    async fn adopt(&self, wanted: &KubeJob, absent: Error) -> Result<(), Error> {
         let name = wanted.metadata.name.clone().unwrap_or_default();
         let Some(found) = answered("get", self.api.get_opt(&name)).await?.map_err(unavailable)?
         else {
-            return Err(Error::Unavailable(format!("{name} went away while it was looked at")));
+            return Err(absent);
         };
         if found.metadata.deletion_timestamp.is_some() {
             return Err(Error::Unavailable(format!("{name} is still being deleted")));

@@ -192,6 +192,9 @@ pub struct Conversion {
     pub mp3_expired: bool,
 }
 
+/// Attempts taken back after which a conversion has its turn like any other.
+const MOST_INTERRUPTIONS: usize = 3;
+
 impl Conversion {
     /// A conversion that waits for its first attempt.
     pub fn new(id: ConversionId, new: NewConversion<'_>, now: Timestamp) -> Self {
@@ -252,10 +255,13 @@ impl Conversion {
         if self.batch.is_some() { Lane::Bulk } else { Lane::Interactive }
     }
 
-    /// Whether it waits because an attempt was broken off, whose slot is still its own.
+    /// Whether it waits because an attempt was broken off, whose slot is still its own: not for ever, as
+    /// disruptions are not counted.
     pub fn was_interrupted(&self) -> bool {
         let last = self.setbacks.last().map(|setback| &setback.cause);
-        self.state == State::Queued && !matches!(last, None | Some(Cause::NeverStarted(_)))
+        self.state == State::Queued
+            && self.setbacks.len() <= MOST_INTERRUPTIONS
+            && !matches!(last, None | Some(Cause::NeverStarted(_)))
     }
 
     /// Whether a process of the newest attempt has claimed it.

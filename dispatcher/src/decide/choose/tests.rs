@@ -165,7 +165,8 @@ fn who_was_interrupted_goes_on_before_all_others() {
     let back = |record| interrupted(record, Disruption("its node is lost".to_owned()));
     let mut waiting: Vec<_> = (0..5).map(|second| waits("ada", second)).collect();
     waiting.push(back(in_batch(waits("eve", 90))));
-    waiting.push(back(waits("bob", 99)));
+    // Not the first of its owner.
+    waiting.extend([waits("bob", 98), back(waits("bob", 99))]);
     let mut cluster = Cluster::with(1, waiting);
     assert_eq!(cluster.fill(100), ["bob"]);
     cluster.running.clear();
@@ -175,17 +176,6 @@ fn who_was_interrupted_goes_on_before_all_others() {
     let image = NeverStarted("no image".to_owned());
     cluster.waiting.push(interrupted(waits("bob", 100), image));
     assert_eq!(cluster.fill(100), ["ada"]);
-}
-
-#[test]
-fn what_the_cluster_holds_back_keeps_no_batch_waiting() {
-    let held = Conversion { waiting: Some("held".to_owned()), ..in_batch(waits("bob", 0)) };
-    let held = Conversion { state: State::Running, attempt: 1, ..held };
-    let uploads = (0..5).map(|second| waits("ada", second));
-    let waiting = uploads.chain([in_batch(waits("eve", 0))]).collect();
-    let mut cluster = Cluster::with(2, waiting);
-    cluster.running.push(held);
-    assert_eq!(cluster.fill(1000), ["eve"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, PreferredSchedulingTerm, Toleration,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, iter::repeat_n, sync::Arc};
 
 /// The scheduler's names for a node that does not answer.
 const LOST: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
@@ -18,6 +18,8 @@ const LOST_SECONDS: i64 = 60;
 const MOST: usize = 50;
 /// The most that a wish can weigh.
 const WEIGHT: i32 = 100;
+/// So often it is wished: the scheduler adds up what is wished, and an operator may wish for the lost node.
+const TIMES: usize = 5;
 
 /// Where earlier attempts of this conversion were, and wherever a pod should be gone and is not.
 pub(super) fn to_avoid(
@@ -62,7 +64,7 @@ pub(super) fn keep_off(pod: &mut PodSpec, nodes: &BTreeSet<String>) {
     };
     let affinity = pod.affinity.get_or_insert_default().node_affinity.get_or_insert_default();
     let wished = &mut affinity.preferred_during_scheduling_ignored_during_execution;
-    wished.get_or_insert_default().push(wish);
+    wished.get_or_insert_default().extend(repeat_n(wish, TIMES));
 }
 
 /// Has the pod taken off a node that is lost, unless an operator has said how long it may stay.
@@ -144,5 +146,6 @@ mod tests {
         assert_eq!(wishes[0]["weight"], 1);
         let others = |node| json!({"key": "metadata.name", "operator": "NotIn", "values": [node]});
         assert_eq!(wishes[1]["preference"]["matchFields"], json!([others("gone"), others("lost")]));
+        assert_eq!((&wishes[1], wishes.as_array().unwrap().len()), (&wishes[TIMES], 1 + TIMES));
     }
 }

@@ -155,8 +155,7 @@ fn out_of_turn(
     let (bulk, uploads_left) = (lane_of(&new, Lane::Bulk), lane_of(&left, Lane::Interactive));
     let is_late = |it: &Conversion| it.not_before + PATIENCE <= known.now && !stands(it);
     let late = lane_of(due, Lane::Bulk).iter().any(is_late);
-    let at_work = lane_of(running, Lane::Bulk).iter().any(|it| it.waiting.is_none());
-    let first_of_batches = bulk.len() == 1 && !at_work && late;
+    let first_of_batches = bulk.len() == 1 && lane_of(running, Lane::Bulk).is_empty() && late;
     if !bulk.is_empty() && !uploads_left.is_empty() && !first_of_batches {
         return Some("a batch goes before an upload");
     }
