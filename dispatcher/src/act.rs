@@ -2,28 +2,24 @@
 
 mod deed;
 mod probe;
+mod turns;
 
 use crate::{
     Config, Error, batch,
     config::{MOST_JOBS, Runner},
-    decide::{Action, Full, Known, Limits, Plan, Turns, decide},
+    decide::{Full, Known, Limits, Plan, Turns, decide},
     doorbell,
     ending::{self, Endings},
     launcher::{Children, Job, Kubernetes, Launcher, job_name},
     lesson::Lesson,
     sweep::sweep_for_ever,
 };
-use deed::Done;
-use domain::{Batch, BatchState, Change, Conversion, ConversionId};
+use domain::{Batch, BatchState, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
 use queue::Queue;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
-use storage::{Storage, Wanted, Work};
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use storage::{Storage, Work};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -198,65 +194,6 @@ impl Dispatcher {
         self.launcher.forget(&ended);
         let next_due = if free { self.storage.next_due(known.now).await? } else { None };
         Ok(wake_at.into_iter().chain(next_due).min())
-    }
-
-    /// Whoever was refused for want of room keeps the turn.
-    fn take_turns(&mut self, known: &Known, actions: &[Action], done: &[Result<Done, Error>]) {
-        let due: HashMap<_, _> = known.due.iter().map(|record| (record.id, record)).collect();
-        let (mut made, mut refused) = (0, false);
-        for (action, done) in actions.iter().zip(done) {
-            refused |= matches!(done, Ok(Done::NoRoom));
-            if let Action::Dispatch(id, _) = action
-                && let Some(record) = due.get(id)
-                && !matches!(done, Ok(Done::NoRoom))
-            {
-                self.turns.take(record.lane(), &record.owner);
-                made += usize::from(matches!(done, Ok(Done::Yes)));
-            }
-        }
-        self.full = Full::after(known, made, refused);
-        if refused {
-            // The next look knows when to try again.
-            self.wake.notify_one();
-        }
-    }
-
-    /// The store gives the first few of each owner, and these may not be among them.
-    fn owe(&mut self, actions: &[Action], done: &[Result<Done, Error>]) {
-        for (action, _) in
-            actions.iter().zip(done).filter(|(_, done)| matches!(done, Ok(Done::Yes)))
-        {
-            match action {
-                Action::Change(id, Change::Release { .. } | Change::ReleaseSilent { .. })
-                | Action::TakeBack(id, ..) => drop(self.owed.insert(*id)),
-                Action::Dispatch(id, _) => drop(self.owed.remove(id)),
-                _ => {}
-            }
-        }
-    }
-
-    /// Of what is due, as much as may be chosen.
-    async fn due(&mut self, known: &Known) -> Result<Vec<Conversion>, Error> {
-        let slots = known.free_slots();
-        if slots == 0 {
-            return Ok(Vec::new());
-        }
-        let owners = known.owners_needed();
-        let (now, paused) = (known.now, &known.paused_batches);
-        let wanted = Wanted { now, slots: slots as u32, owners: owners as u32, paused };
-        let mut due = self.storage.due(&wanted).await?;
-        if !self.owed.is_empty() {
-            let ids: Vec<_> = self.owed.iter().copied().collect();
-            let owed = self.storage.conversions_of_ids(&ids).await?;
-            let waits = |it: &&Conversion| it.was_interrupted();
-            self.owed = owed.iter().filter(waits).map(|record| record.id).collect();
-            let read: HashSet<_> = due.iter().map(|record| record.id).collect();
-            let is_new = |it: &Conversion| {
-                it.was_interrupted() && it.not_before <= now && !read.contains(&it.id)
-            };
-            due.extend(owed.into_iter().filter(is_new));
-        }
-        Ok(due)
     }
 
     /// Reads jobs first and records after them; see [`decide`].

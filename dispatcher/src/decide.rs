@@ -169,7 +169,10 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
             let why = format!("attempt {} started but never reached its storage", record.attempt);
             take_back(known, record, job, release_of(record, Cause::Trouble(why)), plan);
         }
-        Phase::Waiting(_) | Phase::Running if !record.is_claimed() => plan.wake_by(overdue),
+        // Nobody rings when it is claimed, and it may die before anything else does.
+        Phase::Waiting(_) | Phase::Running if !record.is_claimed() => {
+            plan.wake_by(overdue.min(known.now + SILENCE));
+        }
         // Kueue gave its room to another while it was at work, and perhaps gave it back since.
         Phase::Suspended | Phase::Waiting(_) | Phase::Running
             if is_silent(known, record) && was_suspended(record, job) =>

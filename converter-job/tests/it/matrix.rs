@@ -165,7 +165,9 @@ pub(crate) fn must_be_faultless(name: &str, mp3: &Path) -> String {
         let lines = said.lines().filter(|line| !UNSURE.iter().any(|doubt| line.contains(doubt)));
         (output.status.success(), lines.collect::<Vec<_>>().join("\n"))
     };
-    let ffmpeg = quiet("ffmpeg", &["-v", "warning", "-nostdin", "-i"], &["-f", "null", "-"]);
+    // Of five frames FFmpeg may think that they are something else.
+    let ffmpeg =
+        quiet("ffmpeg", &["-v", "warning", "-nostdin", "-f", "mp3", "-i"], &["-f", "null", "-"]);
     assert_eq!(ffmpeg, (true, String::new()), "{name}");
     assert_eq!(quiet("mpg123", &["-q", "-t"], &[]), (true, String::new()), "{name}");
     let (_, said) = quiet("mp3val", &[], &[]);

@@ -1,10 +1,10 @@
 //! Who gets the slots that are free.
 //!
-//! What was broken off goes first: the slot was its own. Uploads go before batches, but the longest waiting of a batch gets one slot once it has waited for
-//! [`PATIENCE`], so that no crowd of uploads stops batches for good. Within a lane the owner with the
-//! fewest conversions at work is next; among several the one whose last turn is the longest ago, and
-//! then the one who has waited longest. So however much one user has waiting, another's first video
-//! is next when a slot is free.
+//! What was broken off goes first: the slot was its own. Then uploads go before batches, but the longest
+//! waiting of a batch gets one slot once it has waited for [`PATIENCE`], so that no crowd of uploads stops
+//! batches for good. Within a lane the owner with the fewest conversions at work is next; among several the
+//! one whose last turn is the longest ago, and then the one who has waited longest. So however much one user
+//! has waiting, another's first video is next when a slot is free.
 
 use super::{Action, Known, Plan};
 use crate::launcher::job_name;
