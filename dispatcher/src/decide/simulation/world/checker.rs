@@ -69,7 +69,8 @@ impl World {
         for pod in &mut self.pods {
             pod.frozen &= choices.one_in(2);
         }
-        for _ in 0..2_000 {
+        // A clock that was a day ahead is caught up with in steps of seconds.
+        for _ in 0..20_000 {
             let known = self.view();
             let wake_at = (self.rules.decider)(&known).wake_at;
             self.pass(&known, None);
