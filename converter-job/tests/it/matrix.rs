@@ -179,7 +179,8 @@ pub(crate) fn must_be_faultless(name: &str, mp3: &Path) -> String {
 /// Rate and channels of an MP3, as arguments for `ffmpeg`.
 pub(crate) fn shape(mp3: &Path) -> String {
     let mut probe = Command::new("ffprobe");
-    probe.args(["-v", "error", "-of", "csv=p=0", "-show_entries", "stream=sample_rate,channels"]);
+    probe.args(["-v", "error", "-f", "mp3", "-of", "csv=p=0"]);
+    probe.args(["-show_entries", "stream=sample_rate,channels"]);
     let output = probe.arg(mp3).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let (rate, channels) = text.lines().next().unwrap().split_once(',').unwrap();
