@@ -1,5 +1,6 @@
 //! Passes: read what is known, decide, carry it out; then wait until something happens.
 
+mod clock;
 mod deed;
 mod probe;
 mod turns;
@@ -14,6 +15,7 @@ use crate::{
     lesson::Lesson,
     sweep::sweep_for_ever,
 };
+use clock::Clock;
 use domain::{Batch, BatchState, Conversion, ConversionId};
 use jiff::{SignedDuration, Timestamp};
 use probe::Pulse;
@@ -48,6 +50,7 @@ pub struct Dispatcher {
     pulse: Arc<Pulse>,
     /// When the store last failed to answer a look.
     answering_since: Timestamp,
+    clock: Clock,
 }
 
 impl Dispatcher {
@@ -84,6 +87,7 @@ impl Dispatcher {
             lesson: Lesson::default(),
             pulse: Arc::default(),
             answering_since: Timestamp::MIN,
+            clock: Clock::now(),
         })
     }
 
@@ -170,12 +174,12 @@ impl Dispatcher {
         let Plan { actions, wake_at } = decide(&known);
         let done = self.carry_out_all(&actions).await;
         self.take_turns(&known, &actions, &done);
-        self.owe(&actions, &done);
-        let carried_out: Result<Vec<_>, Error> = done.into_iter().collect();
-        if matches!(carried_out, Err(Error::Storage(_))) {
+        self.owe(&actions);
+        if done.iter().any(|done| matches!(done, Err(Error::Storage(_)))) {
             // It may be read, but not written: nobody could show life.
             self.answering_since = Timestamp::now();
         }
+        let carried_out: Result<Vec<_>, Error> = done.into_iter().collect();
         self.tell_endings(&known.jobs).await?;
         if let Err(error) = self.lesson.tell(&self.storage, self.limits).await {
             tracing::warn!(%error, "what forecasts rest on could not be told; nothing else needs it");
@@ -200,6 +204,10 @@ impl Dispatcher {
     async fn look(&mut self) -> Result<(Known, Vec<Batch>), Error> {
         let jobs = self.launcher.jobs();
         let now = Timestamp::now();
+        if self.clock.slept(now) {
+            // Nobody could show life while the machine was asleep.
+            self.answering_since = now;
+        }
         let work = |work, limit| self.storage.work(work, limit);
         let (dispatching, batches) =
             tokio::try_join!(self.storage.dispatching(), self.storage.batches(true))?;

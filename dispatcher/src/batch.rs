@@ -5,7 +5,7 @@
 //! stands in anybody's way; the conversions are added before the batch says that it has walked past
 //! them, and their ids follow from it, so that a crash in between adds none twice.
 
-use domain::{Batch, BatchChange, BatchState, Change, Conversion, ConversionId, Stretch};
+use domain::{Batch, BatchChange, BatchState, Change, Conversion, ConversionId, Stretch, Video};
 use jiff::Timestamp;
 use storage::{AddError, BatchError, ChangeError, Error, Page, Progress, Storage, Which};
 
@@ -81,14 +81,16 @@ async fn walk(storage: &Storage, batch: &Batch) -> Result<Stretch, Error> {
     Ok(Stretch { from: batch.cursor, to, found, skipped, is_last })
 }
 
-/// Whether the batch has a conversion of this video now; not where the video is gone.
+/// Whether the batch has a conversion of this video now; not where the video is gone, or about to go.
 async fn add(storage: &Storage, batch: &Batch, old: &Conversion) -> Result<bool, Error> {
+    let now = Timestamp::now();
+    let stays = |video: &Video| !video.deleted && video.expires_at.is_none_or(|at| at > now);
     let video = match storage.video(old.video).await {
-        Ok(video) if !video.deleted => video,
+        Ok(video) if stays(&video) => video,
         Ok(_) | Err(Error::NotFound) => return Ok(false),
         Err(error) => return Err(error),
     };
-    match storage.add(&batch.conversion(old, &video, Timestamp::now())).await {
+    match storage.add(&batch.conversion(old, &video, now)).await {
         Ok(()) | Err(AddError::Duplicate(_)) => Ok(true),
         Err(AddError::Storage(Error::NotFound)) => Ok(false),
         Err(AddError::Storage(error)) => Err(error),

@@ -105,8 +105,7 @@ impl Plan {
 pub fn decide(known: &Known) -> Plan {
     let mut plan = Plan::default();
     let jobs: HashMap<&str, &Job> = known.jobs.iter().map(|job| (job.name.as_str(), job)).collect();
-    let alive = known.jobs.iter().filter(|job| job.phase.is_alive()).count();
-    let mut room = known.limits.jobs.saturating_sub(alive);
+    let mut room = known.room();
     for record in &known.running {
         let name = job_name(record.id, record.attempt);
         match jobs.get(name.as_str()) {
@@ -131,9 +130,7 @@ fn absent(known: &Known, record: &Conversion, room: &mut usize, plan: &mut Plan)
     } else if known.absent_is_dead {
         release(known, record, Cause::Disruption("its job is gone".to_owned()), plan);
     } else if is_silent(known, record) {
-        let cause = Cause::Disruption("its job is gone".to_owned());
-        plan.actions.push(Action::Change(record.id, release_silent(record, cause)));
-        plan.wake_by(known.now);
+        give_up(known, record, Cause::Disruption("its job is gone".to_owned()), plan);
     } else {
         plan.wake_by(silent_at(known, record));
     }
@@ -149,7 +146,7 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
         // attempt, which may be at work still. Its silence decides.
         Phase::Complete if is_silent(known, record) || !record.is_claimed() => {
             let cause = Cause::Trouble("the job ended without a result".to_owned());
-            release(known, record, cause, plan);
+            give_up(known, record, cause, plan);
         }
         Phase::Complete => plan.wake_by(silent_at(known, record)),
         // However long it takes: it is another's turn.
@@ -159,15 +156,15 @@ fn present(known: &Known, record: &Conversion, job: &Job, plan: &mut Plan) {
                 .extend(record.waiting.is_none().then_some(Action::Change(record.id, change)));
         }
         Phase::Evicted(cause) if !record.is_claimed() => {
-            take_back(known, record, job, release_of(record, cause.clone()), plan);
+            take_back(known, record, job, release_silent(record, cause.clone()), plan);
         }
         Phase::Waiting(why) if !record.is_claimed() && overdue <= known.now => {
             let why = why.clone().unwrap_or_else(|| "the job did not start in time".to_owned());
-            take_back(known, record, job, release_of(record, Cause::NeverStarted(why)), plan);
+            take_back(known, record, job, release_silent(record, Cause::NeverStarted(why)), plan);
         }
         Phase::Running if !record.is_claimed() && overdue <= known.now => {
             let why = format!("attempt {} started but never reached its storage", record.attempt);
-            take_back(known, record, job, release_of(record, Cause::Trouble(why)), plan);
+            take_back(known, record, job, release_silent(record, Cause::Trouble(why)), plan);
         }
         // Nobody rings when it is claimed, and it may die before anything else does.
         Phase::Waiting(_) | Phase::Running if !record.is_claimed() => {
@@ -210,15 +207,18 @@ fn take_back(known: &Known, record: &Conversion, job: &Job, change: Change, plan
 
 /// Takes back an attempt whose job has ended. Its slot is free once that is written.
 fn release(known: &Known, record: &Conversion, cause: Cause, plan: &mut Plan) {
-    plan.actions.push(Action::Change(record.id, release_of(record, cause)));
+    let change = Change::Release { attempt: record.attempt, cause };
+    plan.actions.push(Action::Change(record.id, change));
     plan.wake_by(known.now);
 }
 
-fn release_of(record: &Conversion, cause: Cause) -> Change {
-    Change::Release { attempt: record.attempt, cause }
+/// Takes back an attempt of which nobody is seen to be at work.
+fn give_up(known: &Known, record: &Conversion, cause: Cause, plan: &mut Plan) {
+    plan.actions.push(Action::Change(record.id, release_silent(record, cause)));
+    plan.wake_by(known.now);
 }
 
-/// Unless it shows life after all.
+/// Unless it shows life after all, or for the first time.
 fn release_silent(record: &Conversion, cause: Cause) -> Change {
     Change::ReleaseSilent { attempt: record.attempt, seen: record.alive_at, cause }
 }

@@ -91,6 +91,9 @@ pub enum Error {
          CONVERTER_.. and DISPATCHER_.."
     )]
     Unfit(String),
+    /// Another dispatcher may have begun: two at once would pass the limit.
+    #[error("the Lease has not been renewed in time")]
+    NoTerm,
     /// The cluster or the machine did not do it, or did it and did not answer.
     #[error("cannot run jobs now: {0}")]
     Unavailable(String),

@@ -21,8 +21,10 @@ const AT_ONCE: usize = 16;
 pub(super) enum Done {
     /// It was done.
     Yes,
-    /// Things had moved on, or its Job was refused.
+    /// Things had moved on.
     No,
+    /// Its Job was refused, for what it is.
+    Refused,
     /// A quota refused its Job.
     NoRoom,
 }
@@ -91,13 +93,11 @@ impl Dispatcher {
         }
     }
 
-    /// An error where another dispatcher may have begun: two at once would pass the limit.
     fn may_launch(&self) -> Result<(), Error> {
         if self.launcher.tenure().borrow().may_launch() {
             return Ok(());
         }
-        let why = "the Lease has not been renewed in time".to_owned();
-        Err(launcher::Error::Unavailable(why).into())
+        Err(launcher::Error::NoTerm.into())
     }
 
     async fn dispatch(&self, id: ConversionId, attempt: u32) -> Result<Done, Error> {
@@ -125,9 +125,11 @@ impl Dispatcher {
                 let change = Change::NoRoom { attempt: record.attempt, why };
                 return self.change(record.id, &change).await.map(|_| Done::NoRoom);
             }
-            Err(error @ (launcher::Error::Unavailable(_) | launcher::Error::NoCluster(_))) => {
-                return Err(error.into());
-            }
+            Err(
+                error @ (launcher::Error::Unavailable(_)
+                | launcher::Error::NoCluster(_)
+                | launcher::Error::NoTerm),
+            ) => return Err(error.into()),
             Err(error @ launcher::Error::Foreign(_)) => {
                 tracing::error!(error = %error, "taking the next attempt's name");
                 let text = format!("{error}; the conversion goes on under its next attempt's name");
@@ -140,7 +142,7 @@ impl Dispatcher {
             }
         };
         let change = Change::Release { attempt: record.attempt, cause };
-        self.change(record.id, &change).await.map(|_| Done::No)
+        self.change(record.id, &change).await.map(|_| Done::Refused)
     }
 
     async fn announce(&self, id: ConversionId) -> Result<(), Error> {

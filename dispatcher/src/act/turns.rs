@@ -4,13 +4,14 @@ use super::{Dispatcher, deed::Done};
 use crate::{
     Error,
     decide::{Action, Full, Known},
+    launcher,
 };
 use domain::{Change, Conversion};
 use std::collections::{HashMap, HashSet};
 use storage::Wanted;
 
 impl Dispatcher {
-    /// Whoever was refused for want of room keeps the turn.
+    /// Whoever was refused for want of room keeps the turn, and so does whoever was not even tried.
     pub(super) fn take_turns(
         &mut self,
         known: &Known,
@@ -23,7 +24,7 @@ impl Dispatcher {
             refused |= matches!(done, Ok(Done::NoRoom));
             if let Action::Dispatch(id, _) = action
                 && let Some(record) = due.get(id)
-                && !matches!(done, Ok(Done::NoRoom))
+                && had_a_turn(done)
             {
                 self.turns.take(record.lane(), &record.owner);
                 made += usize::from(matches!(done, Ok(Done::Yes)));
@@ -36,15 +37,14 @@ impl Dispatcher {
         }
     }
 
-    /// The store gives the first few of each owner, and these may not be among them.
-    pub(super) fn owe(&mut self, actions: &[Action], done: &[Result<Done, Error>]) {
-        for (action, _) in
-            actions.iter().zip(done).filter(|(_, done)| matches!(done, Ok(Done::Yes)))
-        {
+    /// The store gives the first few of each owner, and these may not be among them. What came of an action
+    /// says little, as it may be done and reported failed: the next look forgets those who are not owed.
+    pub(super) fn owe(&mut self, actions: &[Action]) {
+        for action in actions {
             match action {
                 Action::Change(id, Change::Release { .. } | Change::ReleaseSilent { .. })
-                | Action::TakeBack(id, ..) => drop(self.owed.insert(*id)),
-                Action::Dispatch(id, _) => drop(self.owed.remove(id)),
+                | Action::TakeBack(id, ..)
+                | Action::Launch(id) => drop(self.owed.insert(*id)),
                 _ => {}
             }
         }
@@ -72,5 +72,32 @@ impl Dispatcher {
             due.extend(owed.into_iter().filter(is_new));
         }
         Ok(due)
+    }
+}
+
+/// Whether it came so far that a Job may be there, or was refused for what it is.
+fn had_a_turn(done: &Result<Done, Error>) -> bool {
+    match done {
+        Ok(Done::Yes | Done::Refused) => true,
+        Ok(Done::No | Done::NoRoom) => false,
+        Err(Error::Launcher(error)) => !matches!(error, launcher::Error::NoTerm),
+        Err(Error::Storage(_) | Error::Queue(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_tried_keeps_the_turn() {
+        let launcher = |error| Err(Error::Launcher(error));
+        let away = || "away".to_owned();
+        assert!(had_a_turn(&Ok(Done::Yes)) && had_a_turn(&Ok(Done::Refused)));
+        // Its Job may be there.
+        assert!(had_a_turn(&launcher(launcher::Error::Unavailable(away()))));
+        assert!(!had_a_turn(&launcher(launcher::Error::NoTerm)));
+        assert!(!had_a_turn(&Err(Error::Storage(storage::Error::NotFound))));
+        assert!(!had_a_turn(&Ok(Done::No)) && !had_a_turn(&Ok(Done::NoRoom)));
     }
 }

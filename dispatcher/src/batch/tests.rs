@@ -7,8 +7,13 @@ use jiff::SignedDuration;
 use storage::Estimate;
 
 async fn upload(storage: &Storage, owner: &str) -> Conversion {
+    upload_until(storage, owner, None).await
+}
+
+/// A video whose time is over then.
+async fn upload_until(storage: &Storage, owner: &str, expires_at: Option<Timestamp>) -> Conversion {
     let video = samples::stored_video(storage, Timestamp::now()).await;
-    let video = Video { owner: owner.parse().unwrap(), ..video };
+    let video = Video { owner: owner.parse().unwrap(), expires_at, ..video };
     let record = samples::conversion(ConversionId::generate(), &video, Timestamp::now());
     storage.accept(&video, &record).await.unwrap();
     record
@@ -36,6 +41,7 @@ async fn a_batch_adds_each_video_once_within_its_window_and_ends_with_the_last()
         olds.push(upload(&storage, "ada").await);
     }
     upload(&storage, "bob").await;
+    upload_until(&storage, "ada", Some(Timestamp::UNIX_EPOCH)).await;
     let gone = storage.video(olds[3].video).await.unwrap();
     storage.condemn(&gone, Timestamp::now()).await.unwrap();
     let batch = batch_of_ada();
@@ -44,7 +50,7 @@ async fn a_batch_adds_each_video_once_within_its_window_and_ends_with_the_last()
     walk(&storage, &batch).await.unwrap();
     let halted = tended(&storage).await;
     assert_eq!((halted.walked, halted.state), (true, BatchState::Running));
-    assert_eq!((halted.found, halted.skipped), (130, 1));
+    assert_eq!((halted.found, halted.skipped), (131, 2));
     let progress = storage.progress(&batch.id).await.unwrap();
     assert_eq!(progress.queued, 129, "{progress:?}");
     for old in &olds {

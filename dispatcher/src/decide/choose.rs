@@ -2,7 +2,7 @@
 //!
 //! What was broken off goes first: the slot was its own. Then uploads go before batches, but the longest
 //! waiting of a batch gets one slot once it has waited for [`PATIENCE`], so that no crowd of uploads stops
-//! batches for good. Within a lane the owner with the fewest conversions at work is next; among several the
+//! batches for good; not twice in a row, so that no batch has an only slot to itself. Within a lane the owner with the fewest conversions at work is next; among several the
 //! one whose last turn is the longest ago, and then the one who has waited longest. So however much one user
 //! has waiting, another's first video is next when a slot is free.
 
@@ -22,6 +22,7 @@ const MOST_TURNS: usize = 1000;
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     taken: u64,
+    lane: Option<Lane>,
     last: HashMap<(Lane, UserName), u64>,
 }
 
@@ -29,6 +30,7 @@ impl Turns {
     /// The owner's turn, now.
     pub fn take(&mut self, lane: Lane, owner: &UserName) {
         self.taken += 1;
+        self.lane = Some(lane);
         self.last.insert((lane, owner.clone()), self.taken);
         let oldest = self.last.iter().min_by_key(|(_, turn)| **turn).map(|(who, _)| who.clone());
         if let Some(oldest) = oldest.filter(|_| self.last.len() > MOST_TURNS) {
@@ -129,13 +131,24 @@ impl Known {
         }
     }
 
+    /// Jobs that may be created for attempts that have slots: two dispatchers at once may have given away
+    /// more than there are. Whoever has claimed an attempt is at work, listed or not.
+    pub(super) fn room(&self) -> usize {
+        let claimed = self.running.iter().filter(|record| record.is_claimed());
+        self.limits.jobs.saturating_sub(self.names_with(claimed).len())
+    }
+
     /// A running record takes one though its job is not listed yet, or has ended: then it is its own until
     /// the record says what came of it.
     fn taken_slots(&self) -> usize {
+        self.names_with(self.running.iter()).len()
+    }
+
+    /// The jobs that are alive, and those of some records.
+    fn names_with<'a>(&self, records: impl Iterator<Item = &'a Conversion>) -> HashSet<String> {
         let alive = self.jobs.iter().filter(|job| job.phase.is_alive());
-        let mut taken: HashSet<String> = alive.map(|job| job.name.clone()).collect();
-        taken.extend(self.running.iter().map(|record| job_name(record.id, record.attempt)));
-        taken.len()
+        let alive = alive.map(|job| job.name.clone());
+        alive.chain(records.map(|record| job_name(record.id, record.attempt))).collect()
     }
 
     /// Of so many owners who have something due, those that have waited longest must be known: as
@@ -180,12 +193,16 @@ fn next<'a>(queues: &Queues<'a>, may: impl Fn(&UserName) -> bool) -> Option<(boo
     waiting.filter(|(.., owner)| may(owner)).min().map(|(later, _, owner)| (later, owner))
 }
 
-/// Whether nothing of a batch is at work, and something has waited too long.
+/// Whether nothing of a batch is at work, nor was the last to begin, and something has waited too long.
 fn is_out_of_patience(known: &Known, bulk: &Queues<'_>) -> bool {
     let running = known.running.iter().any(|record| record.lane() == Lane::Bulk);
     let chosen = bulk.values().any(|queue| queue.at_work > 0);
     let mut waiting = bulk.values().filter_map(|queue| queue.waiting.front());
-    !running && !chosen && waiting.any(|record| record.not_before + PATIENCE <= known.now)
+    let is_next = known.turns.lane != Some(Lane::Bulk);
+    !running
+        && !chosen
+        && is_next
+        && waiting.any(|record| record.not_before + PATIENCE <= known.now)
 }
 
 #[cfg(test)]

@@ -98,10 +98,8 @@ fn one_that_is_taken_off_before_it_starts_goes_elsewhere_at_once() {
     let why = Cause::Disruption("its node is lost".to_owned());
     let evicted = || Some(Phase::Evicted(why.clone()));
     let (taken, _) = actions(1, false, evicted());
-    let [Action::TakeBack(_, Change::Release { cause, .. }, _)] = &taken[..] else {
-        panic!("{taken:?}")
-    };
-    assert_eq!(*cause, why);
+    let [Action::TakeBack(_, change, _)] = &taken[..] else { panic!("{taken:?}") };
+    assert_eq!(*cause_of(change, false), why);
     // It had begun, and its kubelet could not say so.
     assert_eq!(actions(11, true, evicted()), (vec![], Some(at(12))));
     assert_eq!(taken_back(12, true, evicted()), Some(("disruption", true)));
@@ -116,10 +114,13 @@ fn actions(now: i64, claimed: bool, phase: Option<Phase>) -> (Vec<Action>, Optio
     (plan.actions, plan.wake_at)
 }
 
-fn cause_of(change: &Change) -> &Cause {
+/// Of a change that is refused should life be shown, if only its job's end does not say it all.
+fn cause_of(change: &Change, claimed: bool) -> &Cause {
     match change {
         Change::Release { attempt: 1, cause } => cause,
-        Change::ReleaseSilent { attempt: 1, seen, cause } if *seen == Some(at(0)) => cause,
+        Change::ReleaseSilent { attempt: 1, seen, cause } if *seen == claimed.then(|| at(0)) => {
+            cause
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -128,8 +129,10 @@ fn cause_of(change: &Change) -> &Cause {
 fn taken_back(now: i64, claimed: bool, phase: Option<Phase>) -> Option<(&'static str, bool)> {
     match &actions(now, claimed, phase).0[..] {
         [] => None,
-        [Action::Change(_, change)] => Some((cause_of(change).name(), false)),
-        [Action::TakeBack(_, change, _)] => Some((cause_of(change).name(), true)),
+        [Action::Change(_, change)] => Some((cause_of(change, claimed).name(), false)),
+        [Action::TakeBack(_, change @ Change::ReleaseSilent { .. }, _)] => {
+            Some((cause_of(change, claimed).name(), true))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -159,7 +162,20 @@ fn a_slot_that_was_given_away_twice_gets_one_job() {
     let mut all: Vec<_> = (0..4).map(|_| running(false)).collect();
     assert_eq!(launched(&Known { jobs: Vec::new(), running: all.clone(), ..one.clone() }), 3);
     all.push(begun.clone());
-    assert_eq!(launched(&Known { running: all, ..one }), 2);
+    assert_eq!(launched(&Known { running: all.clone(), ..one.clone() }), 2);
+    // It is at work though its job is not listed.
+    assert_eq!(launched(&Known { jobs: Vec::new(), running: all, ..one }), 2);
+}
+
+#[test]
+fn who_begins_just_then_is_not_taken_back() {
+    let begins = |change: &Change| running(true).apply(change, at(1)).unwrap_err();
+    for (now, phase) in [(60, Phase::Waiting(None)), (60, Phase::Running), (0, Phase::Complete)] {
+        match &actions(now, false, Some(phase)).0[..] {
+            [Action::TakeBack(_, change, _) | Action::Change(_, change)] => drop(begins(change)),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

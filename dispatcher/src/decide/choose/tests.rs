@@ -153,6 +153,20 @@ fn batches_yield_but_not_for_ever() {
     assert_eq!(cluster.fill(51), ["bob"]);
 }
 
+#[test]
+fn no_batch_has_an_only_slot_to_itself() {
+    let mut waiting: Vec<_> = (0..4).map(|second| in_batch(waits("bob", second))).collect();
+    waiting.extend((0..2).map(|second| waits("ada", 900 + second)));
+    let mut cluster = Cluster::with(1, waiting);
+    let mut order = Vec::new();
+    for _ in 0..6 {
+        let next = cluster.fill(1000).remove(0);
+        cluster.end(&next);
+        order.push(next);
+    }
+    assert_eq!(order, ["bob", "ada", "bob", "ada", "bob", "bob"]);
+}
+
 /// Broken off in its first attempt.
 fn interrupted(record: Conversion, cause: domain::Cause) -> Conversion {
     let setback = domain::Setback { attempt: 0, at: at(0), cause };
