@@ -58,8 +58,8 @@ async fn a_key_is_published_before_it_signs(backend: &Backend) {
 
 async fn twenty_rotations_under_load_log_nobody_out(backend: &Backend) {
     let mut config = backend.config();
-    // A key must be in the database within half of it, on a busy machine too.
-    config.key_lead = Duration::from_secs(1);
+    // A key must be in the database within half of it, however busy the disk is.
+    config.key_lead = Duration::from_secs(5);
     let servers = [Running::open(config.clone()).await, Running::open(config.clone()).await];
     let first = servers[0].token("admin", FIRST_PASSWORD).await;
     let (done, checks) = (AtomicBool::new(false), AtomicU32::new(0));
@@ -77,11 +77,15 @@ async fn twenty_rotations_under_load_log_nobody_out(backend: &Backend) {
         seen.iter().map(|token| kid(token)).collect::<HashSet<_>>()
     };
     let rotate = async || {
-        for _ in 0..20 {
-            let key = rotate_keys(&config).await.unwrap();
-            // Until it signs, so that each of them has its turn.
-            while kid(&servers[0].token("admin", FIRST_PASSWORD).await) != key.kid {}
+        let mut last = String::new();
+        for turn in 1..=20 {
+            last = rotate_keys(&config).await.unwrap().kid;
+            // They sign one after another, as they were made: each of them under some load.
+            while checks.load(Relaxed) < turn * 32 {
+                servers[0].token("admin", FIRST_PASSWORD).await;
+            }
         }
+        while kid(&servers[0].token("admin", FIRST_PASSWORD).await) != last {}
         done.store(true, Relaxed);
     };
     let (one, two, ()) = futures::join!(load(0), load(1), rotate());
