@@ -125,6 +125,17 @@ fn slots_are_shared_evenly_and_none_stays_free() {
 }
 
 #[test]
+fn who_has_more_at_work_stands_back() {
+    let mut cluster = Cluster::with(2, vec![waits("ada", 0), waits("ada", 1)]);
+    assert_eq!(cluster.fill(2), ["ada", "ada"]);
+    cluster.waiting =
+        (3..9).map(|second| waits(["ada", "bob"][second % 2], second as i64)).collect();
+    cluster.jobs = 5;
+    cluster.per_user = 5;
+    assert_eq!(cluster.fill(10), ["bob", "bob", "ada"]);
+}
+
+#[test]
 fn a_user_has_no_more_than_is_allowed() {
     let mut waiting: Vec<_> = (0..10).map(|second| waits("ada", second)).collect();
     waiting.push(waits("bob", 20));
@@ -144,10 +155,10 @@ fn batches_yield_but_not_for_ever() {
     assert_eq!(cluster.fill(50 + patience - 1), ["ada", "ada"]);
     cluster.end("ada");
     cluster.end("ada");
-    // One slot, and only one at a time.
-    assert_eq!(cluster.fill(50 + patience), ["bob", "ada"]);
+    // One slot, and only one at a time, though all of them have waited for so long.
+    assert_eq!(cluster.fill(200 + patience), ["bob", "ada"]);
     cluster.end("ada");
-    assert_eq!(cluster.fill(50 + patience), ["ada"]);
+    assert_eq!(cluster.fill(200 + patience), ["ada"]);
     cluster.waiting.retain(|it| it.owner.as_str() == "bob");
     cluster.end("ada");
     assert_eq!(cluster.fill(51), ["bob"]);
@@ -235,8 +246,9 @@ fn a_full_quota_is_tried_by_one_at_a_time() {
     let mut plan = Plan::default();
     choose(&known(1, 3, full), &mut plan);
     assert_eq!(plan.wake_at, Some(at(5)));
+    let mut plan = Plan::default();
     choose(&known(5, 3, full), &mut plan);
-    assert_eq!(plan.wake_at, Some(at(5)));
+    assert_eq!(plan.wake_at, None);
     // What fits where others ended says nothing; what fits beside all of them lets another try.
     let same = Full::after(&known(1, 2, full), 1, false);
     assert_eq!(same, full);
