@@ -67,11 +67,12 @@ pub(crate) fn conversion(id: ConversionId, video: &Video, now: Timestamp) -> Con
     Conversion::new(id, new, now)
 }
 
-/// Of what there is, that which is known in a pass: in each lane, of the owners who have waited longest, the
-/// first one that is due, and whatever was interrupted.
+/// Of what there is, that which is known in a pass: in each lane, of so many owners who have waited longest,
+/// the first one that is due, and whatever was interrupted.
 pub(crate) fn due<'a>(
     records: impl Iterator<Item = &'a Conversion>,
     known: &Known,
+    owners: usize,
 ) -> Vec<Conversion> {
     let stands =
         |it: &Conversion| it.batch.as_ref().is_some_and(|it| known.paused_batches.contains(it));
@@ -82,6 +83,6 @@ pub(crate) fn due<'a>(
     due.sort_by_key(|it| (it.lane(), it.owner.clone(), it.created_at, it.id));
     due.dedup_by_key(|it| (it.lane(), it.owner.clone()));
     due.sort_by_key(|it| (it.lane(), it.created_at, it.id));
-    let of = |lane| due.iter().filter(move |it| it.lane() == lane).take(known.owners_needed());
+    let of = |lane| due.iter().filter(move |it| it.lane() == lane).take(owners);
     Lane::ALL.into_iter().flat_map(of).cloned().chain(owed).collect()
 }

@@ -178,6 +178,23 @@ fn no_batch_has_an_only_slot_to_itself() {
     assert_eq!(order, ["bob", "ada", "bob", "ada", "bob", "bob"]);
 }
 
+#[test]
+fn what_is_paused_gets_no_slot() {
+    let batch = in_batch(waits("ada", 0));
+    let limits = Limits { jobs: 2, per_user: 2, pending: SignedDuration::ZERO };
+    let due = vec![batch.clone(), waits("bob", 1)];
+    let known = Known { now: at(9), limits, due, ..Known::nothing() };
+    let chosen = |known: &Known| {
+        let mut plan = Plan::default();
+        choose(known, &mut plan);
+        plan.actions.len()
+    };
+    assert_eq!(chosen(&known), 2);
+    let paused_batches = batch.batch.into_iter().collect();
+    assert_eq!(chosen(&Known { paused_batches, ..known.clone() }), 1);
+    assert_eq!(chosen(&Known { paused: true, ..known }), 0);
+}
+
 /// Broken off in its first attempt.
 fn interrupted(record: Conversion, cause: domain::Cause) -> Conversion {
     let setback = domain::Setback { attempt: 0, at: at(0), cause };
@@ -297,13 +314,12 @@ fn as_many_are_read_as_could_be_next() {
         let limits = Limits { jobs, per_user: 1 + choices.below(2), pending: PATIENCE };
         let now = at(300 + choices.below(800) as i64);
         let known = Known { now, limits, turns, running, ..Known::nothing() };
-        let everyone = Known { limits: Limits { jobs: 1000, ..limits }, ..known.clone() };
         let plan = |due| {
             let mut plan = Plan::default();
             choose(&Known { due, ..known.clone() }, &mut plan);
             plan
         };
-        let few = plan(samples::due(waiting.iter(), &known));
-        assert_eq!(few, plan(samples::due(waiting.iter(), &everyone)), "seed {seed}");
+        let of = |owners| plan(samples::due(waiting.iter(), &known, owners));
+        assert_eq!(of(known.owners_needed()), of(usize::MAX), "seed {seed}");
     }
 }

@@ -261,7 +261,7 @@ impl World {
             unannounced: pick(&|record| !record.announced && !record.state.is_terminal()),
             unpublished: pick(&|record| !record.published && record.state == State::Succeeded),
         };
-        known.due = samples::due(self.records.values(), &known);
+        known.due = samples::due(self.records.values(), &known, known.owners_needed());
         known
     }
 

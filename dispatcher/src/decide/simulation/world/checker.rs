@@ -3,7 +3,7 @@
 
 use super::{super::Choices, CAP, CAP_OF_USER, World};
 use crate::{
-    decide::{Action, Known, Limits, PATIENCE},
+    decide::{Action, Known, PATIENCE},
     samples,
 };
 use domain::{Conversion, Lane, State, UserName};
@@ -25,9 +25,7 @@ impl World {
         let chosen: Vec<_> = chosen.cloned().collect();
         let running: Vec<_> =
             self.records.values().filter(|it| it.state == State::Running).cloned().collect();
-        let limits = Limits { jobs: 1000, ..known.limits };
-        let everyone = Known { limits, paused: false, ..known.clone() };
-        let due = samples::due(self.records.values(), &everyone);
+        let due = samples::due(self.records.values(), known, usize::MAX);
         let fault = out_of_turn(known, &due, &chosen, &running);
         self.must(fault.is_none(), || format!("{}: {chosen:#?}", fault.unwrap_or_default()));
     }
